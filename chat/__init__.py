@@ -1,0 +1,1 @@
+"""Conversations with a person. Imports `lisa` only. Arrives in a later release."""

@@ -1,0 +1,1 @@
+"""Speed measurements; `python -m eval.speed` finds them through entry points."""

@@ -1,0 +1,174 @@
+"""Pictures, the objects in them, and questions about them that have one right answer."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lisa.errors import DataError
+from lisa.masks import RunLengths, decode_rle, polygons_to_mask
+from lisa.types import Box, ImageSize
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+BoolMask = NDArray[np.bool_]
+
+GROUPS = (
+    "naming",
+    "reasoning_seen",
+    "reasoning_unseen",
+    "photographs",
+    "unseen_objects",
+    "absent",
+    "click",
+    "box",
+)
+"""Groups of questions in the order of the report; each is scored by itself."""
+
+HELD_OUT_CUTOUTS = "held_out_cutouts"
+"""Subset of questions whose target is a cut-out, of a trained name, that was never trained on."""
+
+
+@dataclass(frozen=True)
+class OutlinedShape:
+    """A mask as polygons.
+
+    Attributes:
+        polygons: Each flat `x0, y0, x1, y1, ...` in pixels; united.
+        holes: Likewise; taken out of the union.
+        size: Size of the picture.
+    """
+
+    polygons: tuple[tuple[float, ...], ...]
+    holes: tuple[tuple[float, ...], ...]
+    size: ImageSize
+
+    def fill(self) -> BoolMask:
+        """Draws the shape: `bool (H, W)`."""
+        return polygons_to_mask(self.polygons, self.size) & ~polygons_to_mask(self.holes, self.size)
+
+
+@dataclass(frozen=True)
+class PictureObject:
+    """One object of a picture.
+
+    Attributes:
+        name: What it is.
+        shape: Its visible pixels, as run lengths or as an outline.
+    """
+
+    name: str
+    shape: RunLengths | OutlinedShape
+
+    @property
+    def mask(self) -> BoolMask:
+        """Visible pixels, `bool (H, W)`."""
+        return (
+            self.shape.fill() if isinstance(self.shape, OutlinedShape) else decode_rle(self.shape)
+        )
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question with one right answer.
+
+    Attributes:
+        key: Unique over the whole evaluation.
+        group: One of `GROUPS`.
+        target: Index of the asked object in its picture; None where the right answer is no mask.
+        text: The question in words; None for a click or a box.
+        point: `(x, y)` in pixels, inside the target; only for a click.
+        box: Tight `xyxy` box of the target; only for a box.
+        subsets: Names of subsets of the group that are also scored apart.
+    """
+
+    key: str
+    group: str
+    target: int | None
+    text: str | None = None
+    point: tuple[float, float] | None = None
+    box: Box | None = None
+    subsets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture with its objects and questions.
+
+    Attributes:
+        path: The file.
+        sha256: Its digest, so that every score is of the same pixels.
+        size: In pixels.
+        objects: All objects that questions, or the largest-object baseline, may point at.
+        questions: In the order in which they are asked.
+    """
+
+    path: Path
+    sha256: str
+    size: ImageSize
+    objects: tuple[PictureObject, ...]
+    questions: tuple[Question, ...]
+
+    def open(self) -> Image.Image:
+        """Reads the picture.
+
+        Raises:
+            DataError: The file is missing or not the one that the masks were drawn on.
+        """
+        from lisa.images import open_image
+
+        try:
+            data = self.path.read_bytes()
+        except OSError as error:
+            raise DataError(f"{self.path} cannot be read: {error.strerror}.") from error
+        if hashlib.sha256(data).hexdigest() != self.sha256:
+            raise DataError(
+                f"{self.path} is not the picture that the masks belong to (its sha256 differs): "
+                "install the package versions that constraints.txt names."
+            )
+        image = open_image(data)
+        if (image.height, image.width) != self.size:
+            raise DataError(f"{self.path} is {image.size}, its masks are {self.size}.")
+        return image
+
+    def target_of(self, question: Question) -> BoolMask:
+        """Returns the right answer, `bool (H, W)`; empty where nothing is to be shown."""
+        if question.target is None:
+            return np.zeros(self.size, dtype=bool)
+        return self.objects[question.target].mask
+
+    def largest_mask(self) -> BoolMask:
+        """Returns the mask of the object with the most visible pixels, `bool (H, W)`."""
+        return max((item.mask for item in self.objects), key=np.count_nonzero)
+
+
+def select_questions(
+    pictures: tuple[Picture, ...], groups: tuple[str, ...], limit: int | None
+) -> tuple[Picture, ...]:
+    """Keeps the questions of some groups.
+
+    Args:
+        pictures: All of them.
+        groups: Which of `GROUPS` to keep.
+        limit: At most so many questions in each group, the first ones; None for all.
+
+    Returns:
+        The pictures that have questions left, with only those.
+    """
+    left = dict.fromkeys(groups, limit if limit is not None else 1 << 60)
+    kept = []
+    for picture in pictures:
+        questions = []
+        for question in picture.questions:
+            if left.get(question.group, 0) > 0:
+                left[question.group] -= 1
+                questions.append(question)
+        if questions:
+            kept.append(replace(picture, questions=tuple(questions)))
+    return tuple(kept)

@@ -1,0 +1,66 @@
+"""The scores of a run as one JSON object and as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from eval.metrics import score
+from eval.nano.answers import Result
+
+BASELINES = ("largest", "untrained")
+
+
+def summarise(results: Iterable[Result], groups: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Scores each group: `{"naming": {"giou", "ciou", "n", <subset>: {the same keys}}, ...}`.
+
+    Args:
+        results: Answers of one system.
+        groups: Which groups to report, in this order; one without answers has scores of None.
+    """
+    kept = list(results)
+    summary: dict[str, dict[str, Any]] = {}
+    for group in groups:
+        of_group = [result for result in kept if result.group == group]
+        summary[group] = _scores(of_group)
+        for subset in sorted({name for result in of_group for name in result.subsets}):
+            summary[group][subset] = _scores([r for r in of_group if subset in r.subsets])
+    return summary
+
+
+def _scores(results: Sequence[Result]) -> dict[str, Any]:
+    scores = score(result.counts for result in results)
+    return {"giou": _rounded(scores.giou), "ciou": _rounded(scores.ciou), "n": scores.n}
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)
+
+
+def to_markdown(report: dict[str, Any], model: str) -> str:
+    """Writes the table: one row per group and subset, gIoU and cIoU of the model and the baselines.
+
+    Args:
+        report: Summaries of the model, and of the baselines under "baselines".
+        model: Name of the model, for the head of the table.
+    """
+    systems = [(model, report), *((name, report["baselines"][name]) for name in BASELINES)]
+    head = ["questions", *(f"{name} gIoU | cIoU | n" for name, _ in systems)]
+    rows = [f"| {' | '.join(head)} |", "|---" * (1 + 3 * len(systems)) + "|"]
+    for group in (name for name in report if name != "baselines"):
+        rows.append(_row(group, [summary[group] for _, summary in systems]))
+        for subset in (name for name, value in report[group].items() if isinstance(value, dict)):
+            cells = [summary[group].get(subset, {}) for _, summary in systems]
+            rows.append(_row(f"{group}, {subset.replace('_', ' ')}", cells))
+    return "\n".join(rows)
+
+
+def _row(name: str, cells: Sequence[dict[str, Any]]) -> str:
+    texts = [name]
+    for cell in cells:
+        texts += [_shown(cell.get("giou")), _shown(cell.get("ciou")), str(cell.get("n", 0))]
+    return f"| {' | '.join(texts)} |"
+
+
+def _shown(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"

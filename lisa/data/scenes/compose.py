@@ -1,0 +1,166 @@
+"""Compose a scene: two to five cut-outs over a background, and the mask of what stays visible."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageEnhance
+
+from lisa.data.scenes.backgrounds import paint_background
+from lisa.data.scenes.cutouts import OPAQUE, CutoutLibrary
+from lisa.types import ImageSize
+
+CANVAS = 256
+"""Longest side of a scene in pixels."""
+
+MIN_VISIBLE = 0.7
+"""A placement is refused when it would leave less than this share of any object visible."""
+
+MIN_AREA = 500
+"""... or fewer visible pixels than this."""
+
+_ATTEMPTS = 30
+
+BoolMask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class SceneObject:
+    """One object of a scene.
+
+    Attributes:
+        name: what it is.
+        cutout: path of its cut-out, relative to the library's root.
+        mask: its visible pixels, bool (H, W).
+        box: tight box of `mask`, xyxy in pixels, right and bottom exclusive.
+    """
+
+    name: str
+    cutout: str
+    mask: BoolMask
+    box: tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A composed picture.
+
+    Attributes:
+        image: RGB, uint8; the longest side is `CANVAS`.
+        objects: back to front.
+        seed: what `compose_scene` was called with.
+    """
+
+    image: Image.Image
+    objects: tuple[SceneObject, ...]
+    seed: int
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the objects, back to front."""
+        return tuple(o.name for o in self.objects)
+
+
+def tight_box(mask: BoolMask) -> tuple[int, int, int, int]:
+    """Tight xyxy box of a mask that has at least one pixel, right and bottom exclusive."""
+    rows, columns = np.nonzero(mask)
+    return int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1
+
+
+def _canvas_size(rng: np.random.Generator) -> ImageSize:
+    """Two scenes in three are square, the others are up to 1.5 times as wide as high or reverse."""
+    if rng.random() < 2 / 3:
+        return ImageSize(CANVAS, CANVAS)
+    short = int(rng.integers(CANVAS * 2 // 3, CANVAS))
+    return ImageSize(short, CANVAS) if rng.random() < 0.5 else ImageSize(CANVAS, short)
+
+
+def _vary(cutout: Image.Image, longest: int, rng: np.random.Generator) -> Image.Image:
+    """Resize, mirror, turn and re-light a cut-out."""
+    scale = longest / max(cutout.size)
+    shape = (max(1, round(cutout.width * scale)), max(1, round(cutout.height * scale)))
+    varied = cutout.resize(shape, Image.Resampling.LANCZOS)
+    if rng.random() < 0.5:
+        varied = varied.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    if rng.random() < 0.5:
+        varied = varied.rotate(rng.uniform(-18, 18), Image.Resampling.BICUBIC, expand=True)
+    colours = varied.convert("RGB")
+    for enhance in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
+        colours = enhance(colours).enhance(rng.uniform(0.8, 1.2))
+    colours.putalpha(varied.getchannel("A"))
+    return colours
+
+
+def _place(
+    cutout: Image.Image, size: ImageSize, masks: Sequence[BoolMask], rng: np.random.Generator
+) -> tuple[tuple[int, int], BoolMask] | None:
+    """Find a position that leaves enough of every object visible, or None."""
+    alpha = np.asarray(cutout.getchannel("A")) >= OPAQUE
+    height, width = alpha.shape
+    if height > size.height or width > size.width:
+        return None
+    for _ in range(_ATTEMPTS):
+        left = int(rng.integers(0, size.width - width + 1))
+        top = int(rng.integers(0, size.height - height + 1))
+        mask = np.zeros(size, bool)
+        mask[top : top + height, left : left + width] = alpha
+        # Masks of earlier objects already lack what covers them, so the share of their full
+        # silhouette can only fall; comparing with the present mask keeps a little over MIN_VISIBLE.
+        kept = [(m & ~mask).sum() for m in masks]
+        enough = all(
+            k >= max(MIN_AREA, MIN_VISIBLE * m.sum()) for k, m in zip(kept, masks, strict=True)
+        )
+        if enough and mask.sum() >= MIN_AREA:
+            return (left, top), mask
+    return None
+
+
+def compose_scene(
+    library: CutoutLibrary,
+    seed: int,
+    *,
+    names: Sequence[str] | None = None,
+    cutouts: Mapping[str, str] | None = None,
+) -> Scene:
+    """Compose the scene of a seed.
+
+    Args:
+        library: where cut-outs come from.
+        seed: decides everything that the other arguments leave open.
+        names: objects that must be in the scene; others are not added. None draws two to five.
+        cutouts: name -> which of its cut-outs to use; others are drawn.
+
+    Returns:
+        The scene; an object that finds no room after several tries is left out, so a scene can
+        hold fewer objects than asked for, but never none.
+    """
+    rng = np.random.default_rng(seed)
+    size = _canvas_size(rng)
+    if names is None:
+        count = int(rng.integers(2, 6))
+        chosen = [str(n) for n in rng.choice(library.names, size=count, replace=False)]
+    else:
+        chosen = list(names)
+    picture = paint_background(size, rng)
+    placed: list[tuple[str, str]] = []
+    masks: list[BoolMask] = []
+    for name in chosen:
+        path = (cutouts or {}).get(name) or str(rng.choice(library.files[name]))
+        for shrink in (1.0, 0.8, 0.6):
+            longest = int(rng.uniform(0.26, 0.6) * CANVAS * shrink)
+            varied = _vary(library.load(path), longest, rng)
+            place = _place(varied, size, masks, rng)
+            if place is not None:
+                position, mask = place
+                picture.paste(varied, position, varied)
+                masks = [m & ~mask for m in masks] + [mask]
+                placed.append((name, path))
+                break
+    objects = tuple(
+        SceneObject(name, path, mask, tight_box(mask))
+        for (name, path), mask in zip(placed, masks, strict=True)
+    )
+    return Scene(picture, objects, seed)

@@ -1,0 +1,99 @@
+"""From a model's name to a folder on this machine: a local path, or a Hugging Face repository."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from lisa.errors import CheckpointError
+
+# Everything a model folder may hold that we read; nothing that would run. Pickled weights are
+# fetched only where there are no others.
+_WANTED = ("*.json", "*.model", "*.txt", "*.jinja", "*.safetensors")
+_PICKLED = "*.bin"
+_NEVER = ("*/*", "training_args.bin", "optimizer*", "scheduler*")
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+def resolve(name_or_path: str | Path, revision: str | None = None, offline: bool = False) -> Path:
+    """Returns the folder of a model, downloading it if need be (with a progress bar).
+
+    Args:
+        name_or_path: A folder, or a hub id such as "xinlai/LISA-7B-v1".
+        revision: Branch, tag or commit of the hub repository; None is its main branch.
+        offline: Use only what was downloaded before.
+
+    Raises:
+        CheckpointError: If there is no such folder and no such repository, or it cannot be had.
+    """
+    path = Path(name_or_path).expanduser()
+    if path.is_dir():
+        return path
+    name = str(name_or_path)
+    if path.exists():
+        raise CheckpointError(f"{name} is a file; give the folder that holds it.")
+    if not _HUB_ID.fullmatch(name) or name.startswith("."):
+        raise CheckpointError(
+            f"There is no folder {name}, and it is no hub id of the form owner/name; "
+            "check the path."
+        )
+    return _download(name, revision, offline)
+
+
+def _download(repository: str, revision: str | None, offline: bool) -> Path:
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    at = f" at revision {revision}" if revision else ""
+    try:
+        folder = _snapshot(repository, revision, offline, _WANTED)
+        if not any(folder.glob("*.safetensors")):
+            folder = _snapshot(repository, revision, offline, (*_WANTED, _PICKLED))
+    except GatedRepoError as error:
+        raise CheckpointError(
+            f"{repository} asks for an agreement first; accept it on its hub page and log in with "
+            "`hf auth login`."
+        ) from error
+    except RevisionNotFoundError as error:
+        raise CheckpointError(
+            f"{repository} has no revision {revision}; leave --revision out for the newest."
+        ) from error
+    except RepositoryNotFoundError as error:
+        raise CheckpointError(
+            f"There is no folder and no hub repository {repository}, or it is private; "
+            "check the name."
+        ) from error
+    except LocalEntryNotFoundError as error:
+        remedy = "run once without --offline" if offline else "check the network"
+        raise CheckpointError(
+            f"{repository}{at} is not on this machine and could not be fetched; {remedy}, or give "
+            "the folder of a copy."
+        ) from error
+    except (HfHubHTTPError, OSError) as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise CheckpointError(
+            f"{repository}{at} could not be fetched ({reason[0]}); check the network and the disk, "
+            "or give the folder of a copy."
+        ) from error
+    return folder
+
+
+def _snapshot(
+    repository: str, revision: str | None, offline: bool, patterns: tuple[str, ...]
+) -> Path:
+    from huggingface_hub import snapshot_download
+
+    return Path(
+        snapshot_download(
+            repository,
+            revision=revision,
+            local_files_only=offline,
+            allow_patterns=list(patterns),
+            ignore_patterns=list(_NEVER),
+        )
+    )

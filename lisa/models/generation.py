@@ -1,0 +1,185 @@
+"""Greedy or sampled answers with a KV cache; the states that become mask prompts on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+from transformers import LogitsProcessor, LogitsProcessorList, PreTrainedModel
+
+from lisa.errors import ConfigError
+from lisa.models.backbone import last_states
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """New tokens of N conversations; rows that ended early go on with padding.
+
+    Attributes:
+        token_ids: (N, K).
+        lengths: New tokens per row up to and including the end token.
+        states: (N, K, D) the state, after the final norm, that predicted each token.
+        probabilities: (N, K) of each token at its step.
+    """
+
+    token_ids: Tensor
+    lengths: list[int]
+    states: Tensor
+    probabilities: Tensor
+
+
+class _ProbabilityRecorder(LogitsProcessor):
+    """Notes how probable each chosen token was, holding one step's distribution at a time."""
+
+    def __init__(self) -> None:
+        self._pending: Tensor | None = None
+        self._chosen: list[Tensor] = []
+
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
+        if self._pending is not None:
+            self._settle(input_ids[:, -1])
+        self._pending = scores.float().softmax(dim=-1)
+        return scores
+
+    def finish(self, token_ids: Tensor) -> Tensor:
+        """Return (N, K) for all tokens; call once, after the last step."""
+        self._settle(token_ids[:, -1])
+        return torch.stack(self._chosen, dim=1)
+
+    def _settle(self, chosen: Tensor) -> None:
+        assert self._pending is not None
+        index = chosen.to(self._pending.device).unsqueeze(1)
+        self._chosen.append(self._pending.gather(1, index).squeeze(1))
+
+
+def left_pad(input_ids: Tensor, attention_mask: Tensor, pad_id: int) -> tuple[Tensor, Tensor]:
+    """Move all padding of (N, T) rows to the left, and drop columns that are padding everywhere.
+
+    Returns:
+        Ids and bool mask, both (N, T').
+    """
+    kept = attention_mask.bool()
+    width = int(kept.sum(dim=1).max())
+    ids = input_ids.new_full((input_ids.shape[0], width), pad_id)
+    mask = torch.zeros_like(ids, dtype=torch.bool)
+    for row, keep in enumerate(kept):
+        tokens = input_ids[row][keep]
+        ids[row, width - len(tokens) :] = tokens
+        mask[row, width - len(tokens) :] = True
+    return ids, mask
+
+
+def answer(
+    backbone: PreTrainedModel,
+    inputs_embeds: Tensor,
+    attention_mask: Tensor,
+    *,
+    max_new_tokens: int,
+    eos_token_id: int | list[int] | None,
+    pad_token_id: int,
+    options: dict[str, Any],
+) -> Answers:
+    """Let the language model answer.
+
+    Args:
+        backbone: An image-text-to-text model.
+        inputs_embeds: (N, T, D) of left-padded prompts.
+        attention_mask: (N, T) bool.
+        max_new_tokens: Most tokens of an answer; at least 1.
+        eos_token_id: Id or ids that end an answer; None only stops at `max_new_tokens`.
+        pad_token_id: Id that fills rows which ended early.
+        options: Further arguments of transformers' `generate`, such as `do_sample` and
+            `temperature`.
+
+    Raises:
+        ConfigError: If `max_new_tokens` is below 1 or the options ask for beams, whose states
+            cannot be followed.
+    """
+    if max_new_tokens < 1:
+        raise ConfigError(f"max_new_tokens is {max_new_tokens}: ask for at least 1 token.")
+    if options.get("num_beams", 1) != 1 or options.get("num_return_sequences", 1) != 1:
+        raise ConfigError("Masks need one answer per question: leave num_beams at 1.")
+    recorder = _ProbabilityRecorder()
+    processors = LogitsProcessorList([*options.pop("logits_processor", []), recorder])
+    sampling = {"do_sample": False, **options}
+    if not sampling["do_sample"]:
+        # A checkpoint's own generation settings may hold sampling values, which greedy decoding
+        # ignores.
+        sampling.update(temperature=None, top_p=None, top_k=None)
+    with last_states(backbone) as steps:
+        token_ids = cast(Callable[..., Tensor], backbone.generate)(
+            inputs_embeds=inputs_embeds,
+            attention_mask=attention_mask.long(),
+            max_new_tokens=max_new_tokens,
+            eos_token_id=eos_token_id,
+            pad_token_id=pad_token_id,
+            use_cache=True,
+            logits_processor=processors,
+            **sampling,
+        )
+    states = torch.stack([step[:, -1] for step in steps], dim=1)
+    return Answers(token_ids, _lengths(token_ids, eos_token_id), states, recorder.finish(token_ids))
+
+
+def seg_states(
+    backbone: PreTrainedModel,
+    answers: Answers,
+    prompt: Tensor,
+    prompt_mask: Tensor,
+    seg_token_id: int,
+    offset: int,
+) -> tuple[Tensor, Tensor]:
+    """Find the states behind the `[SEG]` tokens of the answers.
+
+    Args:
+        backbone: The model that answered.
+        answers: Its answers.
+        prompt: (N, T, D) embeddings of the left-padded prompts.
+        prompt_mask: (N, T) bool.
+        seg_token_id: Id of `[SEG]`.
+        offset: How many positions before `[SEG]` its state lies: 1 or 0.
+
+    Returns:
+        (S, 2) conversation and position, counted without padding; and the states (S, D).
+    """
+    ids, device = answers.token_ids, answers.token_ids.device
+    lengths = torch.tensor(answers.lengths, device=device).unsqueeze(1)
+    spoken = torch.arange(ids.shape[1], device=device) < lengths
+    emitted = ((ids == seg_token_id) & spoken).nonzero()
+    states = answers.states
+    if not offset and len(emitted):
+        # The state of a token exists one step after the one that chose it, so the last token has
+        # none yet.
+        last = _state_after(backbone, ids, prompt, prompt_mask)
+        states = torch.cat([states[:, 1:], last.unsqueeze(1)], dim=1)
+    place = prompt_mask.sum(dim=1)[emitted[:, 0]] + emitted[:, 1] - offset
+    return torch.stack([emitted[:, 0], place], dim=1), states[emitted[:, 0], emitted[:, 1]]
+
+
+def _state_after(
+    backbone: PreTrainedModel, token_ids: Tensor, prompt: Tensor, prompt_mask: Tensor
+) -> Tensor:
+    """Return the state (N, D) of the last new token by one more pass over the whole sequence."""
+    embedded = torch.cat([prompt, backbone.get_input_embeddings()(token_ids)], dim=1)
+    mask = torch.cat([prompt_mask, torch.ones_like(token_ids, dtype=torch.bool)], dim=1)
+    with last_states(backbone) as steps:
+        backbone(
+            inputs_embeds=embedded,
+            attention_mask=mask.long(),
+            position_ids=(mask.long().cumsum(dim=1) - 1).clamp(min=0),
+            use_cache=False,
+            logits_to_keep=1,
+        )
+    return steps[-1][:, -1]
+
+
+def _lengths(token_ids: Tensor, eos_token_id: int | list[int] | None) -> list[int]:
+    ends = eos_token_id if isinstance(eos_token_id, list) else [eos_token_id]
+    lengths = []
+    for row in token_ids.tolist():
+        stop = next((index for index, token in enumerate(row) if token in ends), len(row) - 1)
+        lengths.append(stop + 1)
+    return lengths

@@ -1,0 +1,381 @@
+"""The LISA model: a backbone that answers, and a segmenter that draws what the answer points at.
+
+Training (`forward`) and use (`generate`) end in the same private `decode_masks`. The parts are held
+side by
+side: a subclass of the backbone's class would load released weights without their `lm_head`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from lisa.errors import ConfigError
+from lisa.models import generation
+from lisa.models.backbone import (
+    additive_mask,
+    embed,
+    image_tokens_from_pixels,
+    image_tokens_from_states,
+    last_states,
+    vision_tower_states,
+)
+from lisa.models.losses import loss_sums
+from lisa.models.outputs import (
+    DecodedMasks,
+    EncodedImage,
+    GenerateOutput,
+    LisaOutput,
+    masks_by_row,
+    pair_masks,
+)
+from lisa.models.parts import LisaParts
+from lisa.models.seg_rule import seg_offset, seg_source_positions
+from lisa.models.segmenters import MaskOutputs, MaskPrompts, SegmenterFeatures
+from lisa.tokens import IGNORE_INDEX
+from lisa.transforms import logits_to_original
+from lisa.types import ImageSize
+
+
+class LisaModel(LisaParts):
+    """Answers questions about pictures in text and masks; see :class:`LisaConfig` for its parts."""
+
+    # --- Pictures ---------------------------------------------------------------------------------
+
+    def encode_images(
+        self,
+        pixel_values: Tensor,
+        sam_pixel_values: Tensor | None = None,
+        *,
+        original_sizes: Sequence[ImageSize],
+        resized_sizes: Sequence[ImageSize],
+        backbone_inputs: Mapping[str, Tensor] | None = None,
+    ) -> list[EncodedImage]:
+        """Encode B pictures for any number of turns.
+
+        A segmenter that reads pixels waits until a `[SEG]` needs it; one that reads the vision
+        tower shares the tower's single pass with the language model.
+
+        Args:
+            pixel_values: (B, ...) for the backbone.
+            sam_pixel_values: (B, 3, S, S) for the segmenter, if it reads pixels.
+            original_sizes: Of the pictures in pixels.
+            resized_sizes: Of the pictures inside the segmenter's frame.
+            backbone_inputs: More outputs of the backbone's image processor, each (B, ...).
+        """
+        features: list[SegmenterFeatures | None] = [None] * len(original_sizes)
+        if self.segmenter.source == "vision_tower":
+            stacked, joint = self.features_from_vision_states(
+                vision_tower_states(self.backbone, pixel_values)
+            )
+            tokens = list(stacked)
+            features = [joint.select(torch.tensor([i])) for i in range(len(tokens))]
+        else:
+            tokens = image_tokens_from_pixels(self.backbone, pixel_values, backbone_inputs)
+        frames = [None] * len(tokens) if sam_pixel_values is None else list(sam_pixel_values)
+        return [
+            EncodedImage(original, resized, image_tokens, feature, frame)
+            for original, resized, image_tokens, feature, frame in zip(
+                original_sizes, resized_sizes, tokens, features, frames, strict=True
+            )
+        ]
+
+    def features_from_vision_states(
+        self, vision_states: Sequence[Tensor]
+    ) -> tuple[Tensor, SegmenterFeatures]:
+        """Compute, with gradient, what both readers take from the vision tower's hidden states.
+
+        Args:
+            vision_states: Each (B, ...).
+
+        Returns:
+            Image tokens (B, P, D), and the segmenter's features of the B pictures.
+        """
+        cast_states = tuple(state.to(self.segmenter_dtype) for state in vision_states)
+        features = self.segmenter.encode(cast_states)
+        return image_tokens_from_states(self.backbone, vision_states), features
+
+    def encode_for_segmenter(self, image: EncodedImage) -> EncodedImage:
+        """Return the picture with segmenter features, computing them if it has none yet.
+
+        Raises:
+            ConfigError: If it has neither features nor pixels to compute them from.
+        """
+        if image.segmenter_features is not None:
+            return image
+        if image.sam_pixel_values is None:
+            raise ConfigError(
+                "The picture was encoded without sam_pixel_values, so it has no masks."
+            )
+        frame = image.sam_pixel_values.to(device=self.segmenter_device, dtype=self.segmenter_dtype)
+        features = self.segmenter.encode(frame.unsqueeze(0))
+        return replace(image, segmenter_features=features, sam_pixel_values=None)
+
+    def ready_images(self, images: Sequence[EncodedImage]) -> list[EncodedImage]:
+        """Compute tokens and features of the pictures that carry only vision states."""
+        waiting = [i for i, image in enumerate(images) if image.vision_states is not None]
+        ready = list(images)
+        if not waiting:
+            return ready
+        groups = zip(*(images[i].vision_states or () for i in waiting), strict=True)
+        tokens, features = self.features_from_vision_states([torch.cat(group) for group in groups])
+        for place, i in enumerate(waiting):
+            feature = features.select(torch.tensor([place]))
+            ready[i] = replace(images[i], image_tokens=tokens[place], segmenter_features=feature)
+        return ready
+
+    # --- Training and teacher forcing ---------------------------------------------------------
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        labels: Tensor | None = None,
+        images: Sequence[EncodedImage] | None = None,
+        pixel_values: Tensor | None = None,
+        sam_pixel_values: Tensor | None = None,
+        original_sizes: Sequence[ImageSize] = (),
+        resized_sizes: Sequence[ImageSize] = (),
+        image_index: Tensor | None = None,
+        gt_masks: Sequence[Tensor] | None = None,
+        position_ids: Tensor | None = None,
+        supervised_logits_only: bool = False,
+    ) -> LisaOutput:
+        """Run N conversations about B pictures, teacher forced.
+
+        Args:
+            input_ids: (N, T), image placeholders expanded.
+            attention_mask: (N, T), or (N, 1, T, T) bool (True is seen) or additive, for
+                instance for conversations packed into one row.
+            labels: (N, T) ids to learn, `IGNORE_INDEX` elsewhere.
+            images: The pictures, encoded; or give the next four.
+            pixel_values: As `encode_images` takes them.
+            sam_pixel_values: As `encode_images` takes them.
+            original_sizes: As `encode_images` takes them.
+            resized_sizes: As `encode_images` takes them.
+            image_index: (N,) long, the picture of each conversation; left out, conversation n shows
+                picture n, or all show the only one.
+            gt_masks: Per conversation (S_i, H, W) in [0, 1], at the size of its picture, one
+                per `[SEG]`.
+            position_ids: (N, T); needed with a packed mask.
+            supervised_logits_only: Compute logits only at positions that predict a label.
+
+        Raises:
+            DataError: If the numbers of `[SEG]` tokens and masks differ.
+            PromptError: If image placeholders and image tokens differ in number.
+        """
+        if images is None:
+            images = self._encode_batch(
+                pixel_values, sam_pixel_values, original_sizes, resized_sizes
+            )
+        ready = self.ready_images(images)
+        index = _image_index(image_index, input_ids.shape[0], len(ready), input_ids.device)
+        embedded = self._embed(input_ids, ready, index)
+        keep = None
+        if supervised_logits_only and labels is not None:
+            keep = (labels[:, 1:] != IGNORE_INDEX).any(dim=0).nonzero()[:, 0]
+        with last_states(self.backbone) as steps:
+            logits = self.backbone(
+                inputs_embeds=embedded,
+                attention_mask=None
+                if attention_mask is None
+                else additive_mask(attention_mask, embedded.dtype),
+                position_ids=position_ids,
+                use_cache=False,
+                logits_to_keep=0 if keep is None else keep,
+            ).logits
+        hidden = steps[-1]
+        positions = seg_source_positions(input_ids, self.config.seg_token_id, self.config.seg_state)
+        states = hidden[positions[:, 0], positions[:, 1]]
+        masks, ready = self.decode_masks(states, index[positions[:, 0]], ready)
+        rows = positions[:, 0].tolist()
+        sums = None
+        if labels is not None or gt_masks is not None:
+            compared = None
+            if gt_masks is not None:
+                compared = pair_masks(
+                    masks, rows, gt_masks, [ready[i].resized_size for i in index.tolist()]
+                )
+            sums = loss_sums(logits, keep, labels, compared, self.segmenter.image_size)
+        sizes = [ready[i].original_size for i in index.tolist()]
+        mask_logits = masks_by_row(masks, rows, sizes)
+        return LisaOutput(
+            logits, keep, hidden, positions, states, masks, mask_logits, sums, tuple(ready)
+        )
+
+    def _encode_batch(
+        self,
+        pixel_values: Tensor | None,
+        sam_pixel_values: Tensor | None,
+        original_sizes: Sequence[ImageSize],
+        resized_sizes: Sequence[ImageSize],
+    ) -> list[EncodedImage]:
+        if pixel_values is None:
+            raise ConfigError("The model got no picture: give it `images` or `pixel_values`.")
+        return self.encode_images(
+            pixel_values,
+            sam_pixel_values,
+            original_sizes=original_sizes,
+            resized_sizes=resized_sizes,
+        )
+
+    # --- Use
+    # ---------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def generate(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        images: Sequence[EncodedImage] = (),
+        image_index: Tensor | None = None,
+        *,
+        max_new_tokens: int = 512,
+        eos_token_id: int | list[int] | None = None,
+        **options: Any,
+    ) -> GenerateOutput:
+        """Answer N prompts about B pictures, and decode the mask of every `[SEG]` in the answers.
+
+        Args:
+            input_ids: (N, T) prompts, image placeholders expanded, padded on either side.
+            attention_mask: (N, T); left out, nothing is padding.
+            images: The pictures, encoded.
+            image_index: (N,) long; left out, as in `forward`.
+            max_new_tokens: Most tokens of an answer.
+            eos_token_id: Id or ids that end an answer; left out, the language model's.
+            **options: Further arguments of transformers' `generate`; greedy unless
+                `do_sample=True`.
+        """
+        mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
+        text_config = self.config.backbone.get_text_config()
+        stop = text_config.eos_token_id if eos_token_id is None else eos_token_id
+        ready = self.ready_images(images)
+        index = _image_index(image_index, input_ids.shape[0], len(ready), input_ids.device)
+        prompt_ids, prompt_mask = generation.left_pad(input_ids, mask, pad_id=0)
+        embedded = self._embed(prompt_ids, ready, index)
+        answers = generation.answer(
+            self.backbone,
+            embedded,
+            prompt_mask,
+            max_new_tokens=max_new_tokens,
+            eos_token_id=stop,
+            pad_token_id=0,
+            options=options,
+        )
+        positions, states = generation.seg_states(
+            self.backbone,
+            answers,
+            embedded,
+            prompt_mask,
+            self.config.seg_token_id,
+            seg_offset(self.config.seg_state),
+        )
+        masks, ready = self.decode_masks(states, index[positions[:, 0]], ready)
+        rows = positions[:, 0].tolist()
+        return GenerateOutput(
+            [ids[:n] for ids, n in zip(answers.token_ids, answers.lengths, strict=True)],
+            positions,
+            states,
+            [p[:n] for p, n in zip(answers.probabilities, answers.lengths, strict=True)],
+            masks,
+            masks_by_row(masks, rows, [ready[i].original_size for i in index.tolist()]),
+            tuple(ready),
+        )
+
+    @torch.no_grad()
+    def segment(
+        self, image: EncodedImage, prompts: MaskPrompts, *, multimask: bool = False
+    ) -> tuple[Tensor, MaskOutputs]:
+        """Draw points, boxes or masks directly, without the language model.
+
+        Args:
+            image: One encoded picture.
+            prompts: N prompts in coordinates of the segmenter's frame, on any device.
+            multimask: Whether to give M = 3 alternatives a prompt instead of one.
+
+        Returns:
+            float32 logits (N, M, H, W) at the size of the picture, and the segmenter's own outputs.
+        """
+        ready = self.encode_for_segmenter(self.ready_images([image])[0])
+        assert ready.segmenter_features is not None
+        device = self.segmenter_device
+        moved = {
+            field.name: value.to(device)
+            for field in fields(prompts)
+            if (value := getattr(prompts, field.name)) is not None
+        }
+        if prompts.masks is not None:
+            # Coordinates stay in float32, where a pixel of a large frame is still a pixel.
+            moved["masks"] = moved["masks"].to(self.segmenter_dtype)
+        count = max(map(len, moved.values()), default=1)
+        index = torch.zeros(count, dtype=torch.long, device=device)
+        decoded = self.segmenter.decode(
+            ready.segmenter_features, index, MaskPrompts(**moved), multimask=multimask
+        )
+        logits = logits_to_original(
+            decoded.logits.flatten(0, 1),
+            self.segmenter.image_size,
+            ready.resized_size,
+            ready.original_size,
+        )
+        return logits.unflatten(0, decoded.logits.shape[:2]), decoded
+
+    # --- The one path from states to masks --------------------------------------------------------
+
+    def _embed(self, input_ids: Tensor, images: Sequence[EncodedImage], index: Tensor) -> Tensor:
+        tokens = [images[i].image_tokens for i in index.tolist()]
+        return embed(
+            self.backbone, input_ids, self.config.image_token_id, cast(list[Tensor], tokens)
+        )
+
+    def decode_masks(
+        self, states: Tensor, image_of_seg: Tensor, images: Sequence[EncodedImage]
+    ) -> tuple[DecodedMasks | None, list[EncodedImage]]:
+        """Turn S states (S, D) into masks; the segmenter runs only on pictures that are pointed at.
+
+        Returns:
+            The masks, None if S is 0; and the pictures with the features that were computed for it.
+        """
+        ready = list(images)
+        if not len(states):
+            return None, ready
+        pictures, local = image_of_seg.unique(return_inverse=True)
+        used = pictures.tolist()
+        for i in used:
+            ready[i] = self.encode_for_segmenter(ready[i])
+        device = self.segmenter_device
+        features = SegmenterFeatures.concat(
+            [cast(SegmenterFeatures, ready[i].segmenter_features) for i in used]
+        ).to(device=device)
+        local = local.to(device)
+        inputs = states.to(device=device, dtype=self.segmenter_dtype)
+        embeddings = self.mask_projection(inputs)
+        prompts, auxiliary = self.prompt_head(inputs, embeddings, features, local)
+        decoded = self.segmenter.decode(features, local, prompts)
+        mask_logits = tuple(
+            logits_to_original(
+                decoded.logits[seg],
+                self.segmenter.image_size,
+                ready[used[i]].resized_size,
+                ready[used[i]].original_size,
+            )[0]
+            for seg, i in enumerate(local.tolist())
+        )
+        return DecodedMasks(embeddings, decoded.logits, decoded.iou, mask_logits, auxiliary), ready
+
+
+def _image_index(given: Tensor | None, rows: int, pictures: int, device: torch.device) -> Tensor:
+    if given is not None:
+        return given.to(device)
+    if pictures == rows:
+        return torch.arange(rows, device=device)
+    if pictures == 1:
+        return torch.zeros(rows, dtype=torch.long, device=device)
+    raise ConfigError(
+        f"There are {rows} conversations about {pictures} pictures: say with image_index which "
+        "picture each conversation shows."
+    )

@@ -1,0 +1,81 @@
+"""SAM's mask decoder in Meta's key names; it decodes several images and returns the mask tokens.
+
+The two-way transformer and the parameters are ``segment_anything``'s. Its ``forward`` cannot serve:
+it decodes one image, repeats that image's data for each prompt, and keeps the mask tokens.
+"""
+
+from __future__ import annotations
+
+import torch
+from segment_anything.modeling.mask_decoder import (
+    MaskDecoder as MetaMaskDecoder,
+)
+from segment_anything.modeling.transformer import (
+    TwoWayTransformer,
+)
+from torch import Tensor
+
+from lisa.models.segmenters.contract import MaskOutputs
+
+
+class MaskDecoder(MetaMaskDecoder):  # type: ignore[misc]
+    """Decodes image embeddings and embedded prompts to logits, IoU estimates and mask tokens."""
+
+    def __init__(
+        self,
+        embed_dim: int,
+        depth: int = 2,
+        num_heads: int = 8,
+        mlp_dim: int = 2048,
+        num_multimask_outputs: int = 3,
+        iou_head_depth: int = 3,
+        iou_head_hidden_dim: int = 256,
+    ) -> None:
+        """Create the parameters.
+
+        Args:
+            embed_dim: Width C; 8 and twice the number of heads divide it.
+            depth: Number of two-way blocks.
+            num_heads: Attention heads.
+            mlp_dim: Hidden width of the blocks' MLPs.
+            num_multimask_outputs: Masks of an ambiguous prompt.
+            iou_head_depth: Layers of the IoU head.
+            iou_head_hidden_dim: Hidden width of the IoU head.
+        """
+        super().__init__(
+            transformer_dim=embed_dim,
+            transformer=TwoWayTransformer(
+                depth=depth, embedding_dim=embed_dim, num_heads=num_heads, mlp_dim=mlp_dim
+            ),
+            num_multimask_outputs=num_multimask_outputs,
+            iou_head_depth=iou_head_depth,
+            iou_head_hidden_dim=iou_head_hidden_dim,
+        )
+
+    def forward(
+        self, image: Tensor, image_pe: Tensor, sparse: Tensor, dense: Tensor, *, multimask: bool
+    ) -> MaskOutputs:
+        """Decode N prompts.
+
+        Args:
+            image: (N, C, h, w) the image embedding that belongs to each prompt; any h and w.
+            image_pe: (1, C, h, w) positions of the grid; broadcast, never repeated.
+            sparse: (N, K, C).
+            dense: (N, C, h, w).
+            multimask: False for mask token 0 alone, True for all others.
+        """
+        count, channels, h, w = image.shape
+        own = torch.cat([self.iou_token.weight, self.mask_tokens.weight])
+        tokens = torch.cat([own.expand(count, -1, -1), sparse], dim=1)  # (N, 2 + M + K, C)
+        states, pixels = self.transformer(image + dense, image_pe, tokens)
+
+        # Token 0 is trained for clear prompts, the others for the readings of an ambiguous one.
+        chosen = slice(1, None) if multimask else slice(0, 1)
+        mask_tokens = states[:, 1 : 1 + self.num_mask_tokens][:, chosen]  # (N, M, C)
+        heads = self.output_hypernetworks_mlps[chosen]
+        kernels = torch.stack([head(mask_tokens[:, i]) for i, head in enumerate(heads)], dim=1)
+        pixels = pixels.transpose(1, 2).reshape(count, channels, h, w)
+        upscaled = self.output_upscaling(pixels)  # (N, C / 8, 4h, 4w)
+        logits = (kernels @ upscaled.flatten(2)).unflatten(2, upscaled.shape[-2:])
+        iou = self.iou_prediction_head(states[:, 0])[:, chosen]
+        return MaskOutputs(logits=logits, iou=iou, mask_tokens=mask_tokens)

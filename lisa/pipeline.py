@@ -1,0 +1,358 @@
+"""The public API: a picture and a question in, an answer with masks out.
+
+from lisa import LisaPipeline
+pipeline = LisaPipeline.from_pretrained()
+prediction = pipeline("photo.jpg", "What would I use to call for help?")
+print(prediction.text, prediction.segments[0].box)
+prediction = pipeline("photo.jpg", "And what is next to it?", conversation=prediction.conversation)
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lisa.devices import Placement, choose_placement
+from lisa.errors import CheckpointError
+from lisa.hub import resolve
+from lisa.images import ImageSource, open_image
+from lisa.masks import mask_to_box
+from lisa.models import EncodedImage, GenerateOutput, LisaModel
+from lisa.phrases import phrase_before
+from lisa.processor import LisaProcessor, check_settings, shown_image
+from lisa.tokenization import escape_control_tokens
+from lisa.tokens import REJECT_TOKEN, SEG_TOKEN
+from lisa.types import (
+    Conversation,
+    ImageSize,
+    Message,
+    Prediction,
+    Segment,
+    SegmentStatus,
+    TextPart,
+)
+
+NANO = "lisa-nano"
+
+
+class LisaPipeline:
+    """Answers questions about pictures; holds a model and its processor, but no conversation."""
+
+    def __init__(self, model: LisaModel, processor: LisaProcessor) -> None:
+        """Put a model and its processor together.
+
+        Raises:
+            ConfigError: If they were not made for each other.
+        """
+        check_settings(processor.settings, model.config)
+        self.model = model
+        self.model.train(False)
+        self.processor = processor
+        # What a picture has gained since `encode`, so that a later turn need not run the
+        # segmenter's encoder again.
+        self._gained: WeakKeyDictionary[EncodedImage, EncodedImage] = WeakKeyDictionary()
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name_or_path: str | Path = NANO,
+        device: str = "auto",
+        dtype: str = "auto",
+        segmenter_dtype: str | None = None,
+        revision: str | None = None,
+        offline: bool = False,
+        template: str | None = None,
+        vision_tower: str | Path | None = None,
+        quantize: str | None = None,
+    ) -> LisaPipeline:
+        """Load a model.
+
+        Args:
+            name_or_path: "lisa-nano" (comes with the package), a hub id, or a folder; published
+                LISA layouts and our own.
+            device: "auto", "cpu", "cuda", "cuda:1", "mps".
+            dtype: "auto", "float32", "bfloat16", "float16".
+            segmenter_dtype: The same for what is behind the language model; None follows `dtype`.
+            revision: Branch, tag or commit on the hub.
+            offline: Never ask the network.
+            template: Conversation template instead of the default one.
+            vision_tower: Folder or hub id of the CLIP that published layouts leave out.
+            quantize: "4bit" or "8bit" for the language model of a published layout; None for
+                neither.
+
+        Raises:
+            CheckpointError: If weights cannot be found, read, or do not fit.
+            DeviceError: If device or number type do not exist here.
+        """
+        placement = choose_placement(device, dtype, segmenter_dtype)
+        folder = _locate(name_or_path, revision, offline)
+        if _is_ours(folder):
+            if quantize is not None or vision_tower is not None:
+                raise CheckpointError(
+                    f"{name_or_path} is in our own layout, where quantize and vision_tower have no "
+                    "use: leave them out."
+                )
+            model, processor = _load_ours(folder, placement, template)
+            torch.nn.Module.to(model, placement.device)
+        else:
+            from lisa.released import load_released
+
+            # The name, not the folder: the default template follows from the repository's name.
+            model, processor = load_released(
+                name_or_path,
+                vision_tower=vision_tower,
+                dtype=placement.dtype,
+                segmenter_dtype=placement.segmenter_dtype,
+                device=placement.device,
+                quantize=quantize,
+                template=template,
+                revision=revision,
+                offline=offline,
+            )
+        return cls(model, processor)
+
+    # --- Pictures ---------------------------------------------------------------------------------
+
+    def encode(self, image: ImageSource) -> EncodedImage:
+        """Encode a picture once; pass the result instead of the picture in every turn about it.
+
+        Raises:
+            ImageError: If the picture cannot be read.
+        """
+        return self.encode_all([image])[0]
+
+    def encode_all(self, images: Sequence[ImageSource]) -> list[EncodedImage]:
+        """Encode several pictures, in order, in one batch.
+
+        Raises:
+            ImageError: If a picture cannot be read.
+        """
+        inputs = self.processor.encode_images([open_image(image) for image in images])
+        with torch.no_grad():
+            encoded: list[EncodedImage] = self.model.encode_images(
+                inputs.pixel_values,
+                inputs.sam_pixel_values,
+                original_sizes=inputs.original_sizes,
+                resized_sizes=inputs.resized_sizes,
+                backbone_inputs=inputs.backbone_inputs,
+            )
+        return encoded
+
+    # --- Questions --------------------------------------------------------------------------------
+
+    def __call__(
+        self,
+        image: ImageSource | EncodedImage,
+        question: str,
+        *,
+        conversation: Conversation | None = None,
+        max_new_tokens: int = 512,
+    ) -> Prediction:
+        """Ask about a picture.
+
+        Args:
+            image: The picture, or what `encode` made of it.
+            question: Plain text; control tokens in it are read as text.
+            conversation: `Prediction.conversation` of an earlier turn about the same picture.
+            max_new_tokens: Most tokens of the answer.
+
+        Raises:
+            ImageError: If the picture cannot be read.
+            PromptError: If the question is empty or the conversation too long.
+        """
+        asked = (
+            Conversation().ask(question, image_index=0)
+            if conversation is None
+            else conversation.ask(question)
+        )
+        shown = image if isinstance(image, EncodedImage) else self.encode(image)
+        return self.answer([shown], [asked], [0], max_new_tokens=max_new_tokens)[0]
+
+    def answer(
+        self,
+        images: Sequence[EncodedImage],
+        conversations: Sequence[Conversation],
+        image_index: Sequence[int] | None = None,
+        *,
+        max_new_tokens: int = 512,
+    ) -> list[Prediction]:
+        """Answer N conversations about B pictures in one batch.
+
+        Args:
+            images: Encoded pictures.
+            conversations: Each ends with a question.
+            image_index: Picture of each conversation; left out, the one that its message shows.
+            max_new_tokens: Most tokens of an answer.
+
+        Raises:
+            PromptError: If a conversation is empty, too long, or shows no picture.
+        """
+        index = [shown_image(c) for c in conversations] if image_index is None else image_index
+        rows = [self.processor.encode_conversation(self._escaped(c)) for c in conversations]
+        input_ids, mask = self.processor.pad(rows)
+        room = self.processor.settings.context_length - input_ids.shape[1]
+        device = self.model.device
+        output = self.model.generate(
+            input_ids.to(device),
+            mask.to(device),
+            [self._gained.get(image, image) for image in images],
+            torch.tensor(list(index)),
+            max_new_tokens=min(max_new_tokens, room),
+            eos_token_id=self.processor.tokenizer.eos_token_id,
+        )
+        for given, gained in zip(images, output.images, strict=True):
+            self._gained[given] = gained
+        sizes = [images[i].original_size for i in index]
+        return [
+            self._prediction(output, row, conversation, sizes[row], index[row])
+            for row, conversation in enumerate(conversations)
+        ]
+
+    def segment_region(
+        self,
+        image: ImageSource | EncodedImage,
+        *,
+        points: Sequence[tuple[float, float]] | None = None,
+        point_labels: Sequence[int] | None = None,
+        boxes: Sequence[tuple[float, float, float, float]] | None = None,
+        masks: Sequence[np.ndarray] | None = None,
+    ) -> list[Segment]:
+        """Segment what points, boxes or masks show, without the language model.
+
+        Args:
+            image: The picture, or what `encode` made of it.
+            points: (x, y) in pixels of the picture; all of them show one thing.
+            point_labels: 1 for a point on the thing, 0 for one beside it; left out, all are on it.
+            boxes: xyxy in pixels of the picture; each shows one thing. Not together with points.
+            masks: bool (H, W), rough masks of one thing each, alone or one for each box.
+
+        Raises:
+            PromptError: If nothing is given, or the parts do not fit together.
+        """
+        shown = image if isinstance(image, EncodedImage) else self.encode(image)
+        shown = self._gained.get(shown, shown)
+        prompts = self.processor.encode_region(
+            shown.original_size,
+            points=points,
+            point_labels=point_labels,
+            boxes=boxes,
+            masks=masks,
+            mask_side=4 * self.model.segmenter.grid[0],
+        )
+        logits, outputs = self.model.segment(shown, prompts)
+        return [
+            _segment(one[0], float(iou[0].clamp(0, 1)), None, (0, 0), 0)
+            for one, iou in zip(logits, outputs.iou.float(), strict=True)
+        ]
+
+    # --- Parts ------------------------------------------------------------------------------------
+
+    def _escaped(self, conversation: Conversation) -> Conversation:
+        """Break control tokens in what people wrote; answers keep theirs."""
+        tokens = self.processor.tokenizer.control_tokens
+
+        def escaped(message: Message) -> Message:
+            if message.role == "assistant":
+                return message
+            parts = tuple(
+                TextPart(escape_control_tokens(part.text, tokens))
+                if isinstance(part, TextPart)
+                else part
+                for part in message.parts
+            )
+            return replace(message, parts=parts)
+
+        return Conversation(tuple(escaped(message) for message in conversation.messages))
+
+    def _prediction(
+        self,
+        output: GenerateOutput,
+        row: int,
+        conversation: Conversation,
+        size: ImageSize,
+        image_index: int,
+    ) -> Prediction:
+        token_ids = output.token_ids[row].tolist()
+        text = self.processor.decode_answer(token_ids)
+        config = self.model.config
+        masks = iter(output.mask_logits[row])
+        segments = []
+        end = 0
+        for place, token in enumerate(token_ids):
+            if token not in (config.seg_token_id, config.reject_token_id):
+                continue
+            name = SEG_TOKEN if token == config.seg_token_id else REJECT_TOKEN
+            # A plain "[SEG]" spelt out in letters may stand before; the text up to here says where
+            # to look.
+            written = len(self.processor.decode_answer(token_ids[:place]))
+            start = text.find(name, max(end, written))
+            end = start + len(name)
+            phrase = phrase_before(text, start)
+            if token == config.seg_token_id:
+                probability = float(output.token_probabilities[row][place])
+                segments.append(
+                    _segment(next(masks), probability, phrase, (start, end), image_index)
+                )
+            else:
+                absent = np.zeros(size, dtype=bool)
+                segments.append(
+                    Segment(absent, None, 0.0, "absent", phrase, (start, end), image_index)
+                )
+        return Prediction(text, tuple(segments), conversation.answer(text))
+
+
+def _segment(
+    logits: Tensor, certainty: float, phrase: str | None, span: tuple[int, int], image_index: int
+) -> Segment:
+    """Cut logits (H, W) at 0; the score is `certainty` times the mean probability inside."""
+    inside = logits > 0
+    mask = inside.cpu().numpy()
+    found = bool(mask.any())
+    score = certainty * float(logits[inside].sigmoid().mean()) if found else 0.0
+    status: SegmentStatus = "found" if found else "empty"
+    return Segment(mask, mask_to_box(mask), score, status, phrase, span, image_index)
+
+
+def _locate(name_or_path: str | Path, revision: str | None, offline: bool) -> Path:
+    if str(name_or_path) == NANO:
+        return Path(__file__).parent / "nano"
+    return resolve(name_or_path, revision, offline)
+
+
+def _config(folder: Path) -> dict[str, object]:
+    try:
+        stored = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{folder} has no readable config.json ({error}): give the folder of a model."
+        ) from error
+    if not isinstance(stored, dict):
+        raise CheckpointError(
+            f"{folder / 'config.json'} holds no settings: give the folder of a model."
+        )
+    return stored
+
+
+def _is_ours(folder: Path) -> bool:
+    return _config(folder).get("model_type") == "lisa"
+
+
+def _load_ours(
+    folder: Path, placement: Placement, template: str | None
+) -> tuple[LisaModel, LisaProcessor]:
+    if _config(folder).get("base_language_model"):
+        from lisa.base_weights import materialize
+
+        folder = materialize(folder)
+    model = LisaModel.from_pretrained(
+        folder, dtype=placement.dtype, segmenter_dtype=placement.segmenter_dtype
+    )
+    return cast(LisaModel, model), LisaProcessor.from_pretrained(folder, template)

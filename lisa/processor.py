@@ -1,0 +1,393 @@
+"""One door into the model: pictures and conversations become its inputs, its ids become text.
+
+The processor knows the template, the tokenizer, and how both encoders want their pixels. It writes
+every image token into the sequence, so that positions are explicit. The way back from logits to
+masks is in `lisa.transforms`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from transformers import AutoImageProcessor, AutoProcessor
+from transformers.image_processing_utils import BaseImageProcessor
+from transformers.utils.hub import PushToHubMixin
+
+from lisa.errors import CheckpointError, ConfigError, PromptError
+from lisa.models.config import LisaConfig
+from lisa.models.segmenters import MaskPrompts
+from lisa.prompts import (
+    SupervisedIds,
+    encode_prompt,
+    encode_training,
+    get_template,
+    image_placeholder,
+)
+from lisa.tokenization import TextTokenizer, load_tokenizer
+from lisa.tokens import IGNORE_INDEX
+from lisa.transforms import SegmenterTransform
+from lisa.types import Box, Conversation, ImagePart, ImageSize
+
+PROCESSOR_FILE = "processor_config.json"
+
+# What a binary mask becomes as a mask prompt: logits that are sure, as the segmenter's own are.
+_INSIDE, _OUTSIDE = 10.0, -10.0
+
+
+@dataclass(frozen=True)
+class ProcessorSettings:
+    """What a checkpoint's weights ask of its inputs, apart from tokenizer and pixels.
+
+    Attributes:
+        template: Name of the conversation template.
+        image_tokens: Image tokens P of one picture.
+        image_token_id: Id that stands for each of them.
+        context_length: Most positions of a sequence, image tokens included.
+    """
+
+    template: str
+    image_tokens: int
+    image_token_id: int
+    context_length: int
+
+
+@dataclass(frozen=True, eq=False)
+class ImageInputs:
+    """B pictures for `LisaModel.encode_images`.
+
+    Attributes:
+        pixel_values: (B, ...) for the backbone.
+        sam_pixel_values: (B, 3, S, S) for the segmenter.
+        original_sizes: Of the pictures in pixels.
+        resized_sizes: Of the pictures inside the segmenter's frame.
+        backbone_inputs: More outputs of the backbone's image processor, each (B, ...).
+    """
+
+    pixel_values: Tensor
+    sam_pixel_values: Tensor
+    original_sizes: tuple[ImageSize, ...]
+    resized_sizes: tuple[ImageSize, ...]
+    backbone_inputs: Mapping[str, Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class ModelInputs:
+    """N conversations about B pictures.
+
+    Attributes:
+        input_ids: (N, T), padded on the left; image placeholders expanded.
+        attention_mask: (N, T) bool.
+        image_index: (N,) long: the picture of each conversation.
+        images: The pictures.
+    """
+
+    input_ids: Tensor
+    attention_mask: Tensor
+    image_index: Tensor
+    images: ImageInputs
+
+
+class LisaProcessor(PushToHubMixin):
+    """Prepares inputs of a :class:`lisa.models.LisaModel` and reads its answers."""
+
+    def __init__(
+        self,
+        tokenizer: TextTokenizer,
+        transform: SegmenterTransform,
+        settings: ProcessorSettings,
+        image_processor: BaseImageProcessor | None = None,
+    ) -> None:
+        """Put the parts together.
+
+        Args:
+            tokenizer: Text to ids and back.
+            transform: The segmenter's view of a picture.
+            settings: What the weights ask for.
+            image_processor: The backbone's view of a picture; None shows it the segmenter's.
+
+        Raises:
+            ConfigError: If the template is unknown.
+        """
+        self.tokenizer = tokenizer
+        self.transform = transform
+        self.settings = settings
+        self.image_processor = image_processor
+        self._template = get_template(settings.template)
+
+    # --- Loading and saving -------------------------------------------------------------------
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, template: str | None = None, **_: Any) -> Self:
+        """Load a folder that `save_pretrained` wrote.
+
+        Args:
+            folder: Local folder; a hub id goes through `lisa.hub.resolve` first.
+            template: Use another conversation template than the stored one.
+            **_: Options of transformers' Auto classes that do not concern local files.
+
+        Raises:
+            CheckpointError: If files are missing or damaged.
+            ConfigError: If the template is unknown.
+        """
+        folder = Path(folder)
+        try:
+            stored = json.loads((folder / PROCESSOR_FILE).read_text(encoding="utf-8"))
+            settings = {**stored["settings"], **({"template": template} if template else {})}
+            frame = stored["frame"]
+            transform = SegmenterTransform(
+                int(frame["image_size"]), tuple(frame["mean"]), tuple(frame["std"])
+            )
+            parts = (transform, ProcessorSettings(**settings))
+            shared = bool(stored["backbone_sees_frame"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(
+                f"{folder / PROCESSOR_FILE} is missing or damaged ({error}): use a folder that "
+                "`save_pretrained` or `lisa convert` wrote."
+            ) from error
+        images = None
+        if not shared:
+            # Pillow's resampling is the one that released weights were trained with.
+            images = AutoImageProcessor.from_pretrained(str(folder), backend="pil")
+        return cls(load_tokenizer(folder), *parts, images)
+
+    def save_pretrained(self, folder: str | Path, **_: Any) -> None:
+        """Write tokenizer, image processor and `processor_config.json` into a folder."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.tokenizer.save_pretrained(folder)
+        if self.image_processor is not None:
+            self.image_processor.save_pretrained(str(folder))
+        stored = {
+            "processor_class": type(self).__name__,
+            "settings": asdict(self.settings),
+            "frame": asdict(self.transform),
+            "backbone_sees_frame": self.image_processor is None,
+        }
+        text = json.dumps(stored, indent=2) + "\n"
+        (folder / PROCESSOR_FILE).write_text(text, encoding="utf-8")
+
+    # --- Forth --------------------------------------------------------------------------------
+
+    def __call__(
+        self,
+        images: Sequence[Image.Image],
+        conversations: Sequence[Conversation],
+        image_index: Sequence[int] | None = None,
+        add_generation_prompt: bool = True,
+    ) -> ModelInputs:
+        """Prepare N conversations about B pictures.
+
+        Args:
+            images: RGB pictures.
+            conversations: Control tokens in their texts are honoured.
+            image_index: Picture of each conversation; left out, the one that its message shows.
+            add_generation_prompt: End with the words after which the assistant begins to answer.
+
+        Raises:
+            PromptError: If a conversation is empty, too long, or shows no or several pictures.
+        """
+        index = [shown_image(c) for c in conversations] if image_index is None else image_index
+        wrong = [i for i in index if not 0 <= i < len(images)]
+        if wrong:
+            raise PromptError(
+                f"A conversation shows picture {wrong[0]} of {len(images)}: count from 0."
+            )
+        rows = [self.encode_conversation(c, add_generation_prompt) for c in conversations]
+        ids, mask = self.pad(rows)
+        return ModelInputs(
+            ids, mask, torch.tensor(list(index), dtype=torch.long), self.encode_images(images)
+        )
+
+    def encode_images(self, images: Sequence[Image.Image]) -> ImageInputs:
+        """Prepare the pixels of B RGB pictures."""
+        framed = [self.transform(image) for image in images]
+        frames = torch.stack([frame for frame, _ in framed])
+        pixels: Tensor = frames
+        extra: dict[str, Tensor] = {}
+        if self.image_processor is not None:
+            outputs = dict(self.image_processor(list(images), return_tensors="pt"))
+            pixels = outputs.pop("pixel_values")
+            extra = {name: value for name, value in outputs.items() if isinstance(value, Tensor)}
+        return ImageInputs(
+            pixels,
+            frames,
+            tuple(ImageSize(image.height, image.width) for image in images),
+            tuple(size for _, size in framed),
+            extra,
+        )
+
+    def encode_conversation(
+        self, conversation: Conversation, add_generation_prompt: bool = True
+    ) -> list[int]:
+        """Return the ids of a conversation, with P image tokens for each picture that it shows.
+
+        Raises:
+            PromptError: If it is empty or longer than the model's context.
+        """
+        asked = next((m for m in reversed(conversation.messages) if m.role == "user"), None)
+        if asked is None or not asked.text.strip():
+            raise PromptError(
+                "The question is empty: write what you want to know about the picture."
+            )
+        placeholder = image_placeholder(self.tokenizer)
+        text = self._template.render(conversation, placeholder, add_generation_prompt)
+        ids = self._expand(encode_prompt(self.tokenizer, text, self.settings.image_token_id))
+        limit = self.settings.context_length
+        if len(ids) >= limit:
+            raise PromptError(
+                f"The conversation has {len(ids)} tokens with its picture, and the model reads at "
+                f"most {limit - 1}: ask a shorter question or begin a new conversation."
+            )
+        return ids
+
+    def encode_example(
+        self, conversation: Conversation, max_tokens: int | None = None
+    ) -> SupervisedIds:
+        """Return a whole conversation as ids and labels to learn from, image tokens expanded.
+
+        Args:
+            conversation: Ends with an answer.
+            max_tokens: Cut behind this many ids, a picture counted as one; None keeps all.
+        """
+        token = self.settings.image_token_id
+        example = encode_training(self.tokenizer, self._template, conversation, token, max_tokens)
+        labels = [
+            label
+            for idx, label in zip(example.input_ids, example.labels, strict=True)
+            for label in ([IGNORE_INDEX] * self.settings.image_tokens if idx == token else [label])
+        ]
+        return SupervisedIds(self._expand(example.input_ids), labels)
+
+    def encode_region(
+        self,
+        size: ImageSize,
+        *,
+        points: Sequence[tuple[float, float]] | None = None,
+        point_labels: Sequence[int] | None = None,
+        boxes: Sequence[Box] | None = None,
+        masks: Sequence[NDArray[np.bool_]] | None = None,
+        mask_side: int,
+    ) -> MaskPrompts:
+        """Carry points, boxes or masks of one picture into the segmenter's frame, in float32.
+
+        Args:
+            size: Of the picture.
+            points: (x, y) in pixels of the picture; all of them show one thing.
+            point_labels: 1 for a point on the thing, 0 for one beside it; left out, all are on it.
+            boxes: xyxy in pixels of the picture; each shows one thing. Not together with points.
+            masks: bool (H, W), rough masks of one thing each, alone or one for each box.
+            mask_side: Side of a mask prompt, 4h.
+
+        Raises:
+            PromptError: If nothing is given, or the parts do not fit together.
+        """
+        count = len(points or ())
+        labels = [1] * count if point_labels is None else list(point_labels)
+        _check_region(size, count, len(labels), boxes, masks)
+        frames = None
+        if masks:
+            stacked = torch.from_numpy(np.stack([np.asarray(m, dtype=np.float32) for m in masks]))
+            coverage = self.transform.masks_to_frame(stacked, size, mask_side)
+            frames = (_OUTSIDE + coverage * (_INSIDE - _OUTSIDE)).unsqueeze(1)
+        return MaskPrompts(
+            points=self.transform.points_to_frame(torch.tensor([points]), size) if points else None,
+            point_labels=torch.tensor([labels]) if points else None,
+            boxes=self.transform.boxes_to_frame(torch.tensor(boxes), size) if boxes else None,
+            masks=frames,
+        )
+
+    def pad(self, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+        """Pad id lists on the left: ids and bool mask, both (N, T)."""
+        width = max(map(len, rows))
+        pad = self.tokenizer.pad_token_id
+        ids = torch.tensor([[pad] * (width - len(row)) + list(row) for row in rows])
+        mask = torch.tensor([[False] * (width - len(row)) + [True] * len(row) for row in rows])
+        return ids, mask
+
+    def _expand(self, ids: Sequence[int]) -> list[int]:
+        token = self.settings.image_token_id
+        return [
+            one
+            for idx in ids
+            for one in ([token] * self.settings.image_tokens if idx == token else [idx])
+        ]
+
+    # --- Back ---------------------------------------------------------------------------------
+
+    def decode_answer(self, token_ids: Sequence[int]) -> str:
+        """Return the text of generated ids, `[SEG]` included, without begin, end and padding."""
+        around = {
+            self.tokenizer.bos_token_id,
+            self.tokenizer.eos_token_id,
+            self.tokenizer.pad_token_id,
+        }
+        return self.tokenizer.decode([i for i in token_ids if i not in around]).strip()
+
+
+def shown_image(conversation: Conversation) -> int:
+    """Return which picture a conversation shows.
+
+    Raises:
+        PromptError: If it shows none, or several different ones.
+    """
+    shown = {
+        part.image_index
+        for message in conversation.messages
+        for part in message.parts
+        if isinstance(part, ImagePart)
+    }
+    if len(shown) != 1:
+        raise PromptError(
+            f"The conversation shows {len(shown)} pictures, and the model looks at exactly one: "
+            "begin with `Conversation().ask(question, image_index=0)`."
+        )
+    return shown.pop()
+
+
+def _check_region(
+    size: ImageSize,
+    points: int,
+    labels: int,
+    boxes: Sequence[Box] | None,
+    masks: Sequence[NDArray[np.bool_]] | None,
+) -> None:
+    if not points and not boxes and not masks:
+        raise PromptError("There is nothing to segment: give points, boxes or masks.")
+    if points and boxes:
+        raise PromptError("Points and boxes were given together: ask for them one after the other.")
+    if labels != points:
+        raise PromptError(f"There are {points} points and {labels} labels: give one each.")
+    if boxes and masks and len(boxes) != len(masks):
+        raise PromptError(f"There are {len(boxes)} boxes and {len(masks)} masks: give one each.")
+    if points and masks and len(masks) != 1:
+        raise PromptError(f"Points show one thing, and there are {len(masks)} masks: give one.")
+    wrong = [mask.shape for mask in masks or () if mask.shape != tuple(size)]
+    if wrong:
+        raise PromptError(
+            f"A mask has shape {wrong[0]}, the picture {tuple(size)}: make them equal."
+        )
+
+
+def check_settings(settings: ProcessorSettings, config: LisaConfig) -> None:
+    """Accept a processor only for the model that it was made for.
+
+    Raises:
+        ConfigError: If their image token ids differ.
+    """
+    if settings.image_token_id != config.image_token_id:
+        raise ConfigError(
+            f"The processor writes image token {settings.image_token_id}, the model reads "
+            f"{config.image_token_id}: use the processor that was saved with the model."
+        )
+
+
+AutoProcessor.register(LisaConfig, LisaProcessor)

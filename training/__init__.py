@@ -1,0 +1,1 @@
+"""Trains the models. Imports `lisa` and `eval`; nothing imports it."""

@@ -1,0 +1,166 @@
+"""Stage 1: masks from names, clicks and boxes; neither trunk nor language model changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
+from torch import Tensor
+
+from lisa.models import LisaModel, LossWeights, MaskPrompts
+from lisa.models.losses import auxiliary_bce, mask_bce, mask_dice
+from lisa.transforms import SegmenterTransform
+from training.loop import RunSettings, StepReport, run
+from training.nano.corpus import Corpus, CorpusScene, batches
+from training.nano.recipe import NanoRecipe
+
+WEIGHTS = LossWeights(text=1.0, bce=2.0, dice=1.0, auxiliary=1.0)
+"""Of every stage; the auxiliary map is what tells objects apart, so it counts in full."""
+
+_BOX_JITTER = 0.06
+
+
+def decoder_parameters(model: LisaModel) -> dict[str, Tensor]:
+    """Name the parameters behind the language model, and let them learn."""
+    chosen = {
+        f"{part}.{name}": parameter
+        for part in ("mask_projection", "prompt_head", "segmenter")
+        for name, parameter in model.get_submodule(part).named_parameters()
+    }
+    for parameter in chosen.values():
+        parameter.requires_grad_(True)
+    return chosen
+
+
+def train_decoder(
+    model: LisaModel,
+    transform: SegmenterTransform,
+    corpus: Corpus,
+    states: Mapping[str, Tensor],
+    recipe: NanoRecipe,
+    folder: Path,
+) -> None:
+    """Run the stage."""
+    stage = recipe.decoder
+    model.requires_grad_(False)
+    parameters = decoder_parameters(model)
+
+    def loss_of(indices: Sequence[int], step: int) -> StepReport:
+        rng = np.random.default_rng((recipe.seed, step))
+        scenes = [corpus[i] for i in indices]
+        return _loss(model, transform, scenes, states, rng)
+
+    settings = RunSettings("decoder", folder, stage.steps, stage.learning_rate, stage.warmup)
+    order = batches(len(corpus), stage.scenes, stage.steps, recipe.seed)
+    run(settings, parameters, order, loss_of)
+
+
+def _loss(
+    model: LisaModel,
+    transform: SegmenterTransform,
+    scenes: Sequence[CorpusScene],
+    states: Mapping[str, Tensor],
+    rng: np.random.Generator,
+) -> StepReport:
+    chosen = [
+        states[name][int(rng.integers(len(states[name])))]
+        for scene in scenes
+        for name in scene.names
+    ]
+    index = torch.tensor([i for i, scene in enumerate(scenes) for _ in scene.names])
+    targets = [torch.from_numpy(mask) for scene in scenes for mask in scene.masks]
+    decoded, ready = model.decode_masks(
+        torch.stack(chosen), index, model.ready_images([scene.image for scene in scenes])
+    )
+    assert decoded is not None and decoded.auxiliary_logits is not None
+    side = transform.image_size
+    sizes = [scenes[i].image.resized_size for i in index.tolist()]
+    pairs = list(zip(decoded.mask_logits, targets, strict=True))
+    count = len(pairs)
+    bce = torch.stack([mask_bce(*pair) for pair in pairs]).sum() / count
+    dice = torch.stack([mask_dice(*pair) for pair in pairs]).sum() / count
+    maps = zip(decoded.auxiliary_logits[:, 0], targets, sizes, strict=True)
+    auxiliary = torch.stack([auxiliary_bce(m, t, s, side) for m, t, s in maps]).sum() / count
+    pointed, pointed_iou = pointing_loss(model, ready, scenes, rng)
+    loss = WEIGHTS.bce * bce + WEIGHTS.dice * dice + WEIGHTS.auxiliary * auxiliary + pointed
+    values = {
+        "loss": float(loss),
+        "iou": mean_iou(pairs),
+        "map": float(auxiliary),
+        "pointed_iou": pointed_iou,
+    }
+    return StepReport(loss, values)
+
+
+def pointing_loss(
+    model: LisaModel, images: Sequence, scenes: Sequence[CorpusScene], rng: np.random.Generator
+) -> tuple[Tensor, float]:
+    """Loss and IoU of one object a scene, half of them clicked at, half of them boxed."""
+    order = rng.permutation(len(scenes)).tolist()
+    half = len(scenes) // 2
+    losses, ious = [], []
+    for kind, group in (("click", order[:half]), ("box", order[half:])):
+        if not group:
+            continue
+        masks = [scenes[i].masks[int(rng.integers(len(scenes[i].masks)))] for i in group]
+        prompts = clicks(masks, rng) if kind == "click" else boxes(masks, rng)
+        features = torch.cat([images[i].segmenter_features.embedding for i in group])
+        decoded = model.segmenter.decode(
+            type(images[0].segmenter_features)(features), torch.arange(len(group)), prompts
+        )
+        pairs = [
+            (
+                torch.nn.functional.interpolate(
+                    one[None], size=(model.segmenter.image_size,) * 2, mode="bilinear"
+                )[0, 0, : mask.shape[0], : mask.shape[1]],
+                torch.from_numpy(mask),
+            )
+            for one, mask in zip(decoded.logits, masks, strict=True)
+        ]
+        found = [iou(*pair) for pair in pairs]
+        ious += found
+        estimate = (decoded.iou[:, 0] - torch.tensor(found)).square()
+        losses += [
+            WEIGHTS.bce * mask_bce(*pair) + WEIGHTS.dice * mask_dice(*pair) + error
+            for pair, error in zip(pairs, estimate, strict=True)
+        ]
+    return torch.stack(losses).mean(), float(np.mean(ious))
+
+
+def clicks(masks: Sequence[NDArray[np.bool_]], rng: np.random.Generator) -> MaskPrompts:
+    """Draw one foreground click in each mask; pixels far from the border are more likely."""
+    points = []
+    for mask in masks:
+        weight = distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1].ravel() ** 2
+        place = int(rng.choice(weight.size, p=weight / weight.sum()))
+        points.append([place % mask.shape[1] + 0.5, place // mask.shape[1] + 0.5])
+    return MaskPrompts(
+        points=torch.tensor(points)[:, None], point_labels=torch.ones(len(points), 1)
+    )
+
+
+def boxes(masks: Sequence[NDArray[np.bool_]], rng: np.random.Generator) -> MaskPrompts:
+    """Draw the box of each mask with its corners moved a little."""
+    found = []
+    for mask in masks:
+        rows, columns = np.nonzero(mask)
+        corners = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], float)
+        size = np.array([corners[2] - corners[0], corners[3] - corners[1]] * 2)
+        found.append(corners + rng.uniform(-_BOX_JITTER, _BOX_JITTER, 4) * size)
+    return MaskPrompts(boxes=torch.tensor(np.stack(found), dtype=torch.float32))
+
+
+def iou(logits: Tensor, target: Tensor) -> float:
+    """IoU of a mask (H, W) whose logits are above 0 with a bool target."""
+    predicted = logits > 0
+    union = (predicted | target).sum()
+    return float((predicted & target).sum() / union) if union else 1.0
+
+
+def mean_iou(pairs: Sequence[tuple[Tensor, Tensor]]) -> float:
+    """Mean IoU of pairs of logits and bool targets."""
+    return float(np.mean([iou(*pair) for pair in pairs]))
