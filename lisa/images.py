@@ -22,8 +22,8 @@ from lisa.errors import ImageError
 ImageSource: TypeAlias = str | Path | bytes | Image.Image | NDArray[Any]
 
 MAX_PIXELS = 178_956_970 // 2
-# Kinds that people send; JPEG includes the multi-picture files of phones. Pillow opens more, some by
-# starting other programs (PostScript).
+# Kinds that people send; JPEG includes the multi-picture files of phones. Pillow opens more, some
+# by starting other programs (PostScript).
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")
 _KINDS = "JPEG, PNG, WebP, GIF, BMP, TIFF, PNM, AVIF or JPEG 2000"
 

@@ -119,6 +119,21 @@ class LisaPipeline:
             )
         return cls(model, processor)
 
+    @classmethod
+    def untrained(cls, seed: int = 0, device: str = "auto") -> LisaPipeline:
+        """Build `lisa-nano` as it was before training: a baseline to compare it with.
+
+        Args:
+            seed: Of the fresh weights.
+            device: As `from_pretrained` takes it.
+        """
+        from lisa.base_weights import untrained_model
+
+        folder = _locate(NANO, None, True)
+        model = untrained_model(folder, seed)
+        torch.nn.Module.to(model, choose_placement(device, "float32", None).device)
+        return cls(model, LisaProcessor.from_pretrained(folder))
+
     # --- Pictures ---------------------------------------------------------------------------------
 
     def encode(self, image: ImageSource) -> EncodedImage:

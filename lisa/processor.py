@@ -8,6 +8,7 @@ masks is in `lisa.transforms`.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -33,11 +34,12 @@ from lisa.prompts import (
     image_placeholder,
 )
 from lisa.tokenization import TextTokenizer, load_tokenizer
-from lisa.tokens import IGNORE_INDEX
+from lisa.tokens import IGNORE_INDEX, REJECT_TOKEN, SEG_TOKEN
 from lisa.transforms import SegmenterTransform
 from lisa.types import Box, Conversation, ImagePart, ImageSize
 
 PROCESSOR_FILE = "processor_config.json"
+_GLUED = re.compile(rf"(?<=\w)(?={re.escape(SEG_TOKEN)}|{re.escape(REJECT_TOKEN)})")
 
 # What a binary mask becomes as a mask prompt: logits that are sure, as the segmenter's own are.
 _INSIDE, _OUTSIDE = 10.0, -10.0
@@ -324,13 +326,15 @@ class LisaProcessor(PushToHubMixin):
     # --- Back ---------------------------------------------------------------------------------
 
     def decode_answer(self, token_ids: Sequence[int]) -> str:
-        """Return the text of generated ids, `[SEG]` included, without begin, end and padding."""
+        """Return the text of generated ids, `[SEG]` included, without what stands around it."""
         around = {
             self.tokenizer.bos_token_id,
             self.tokenizer.eos_token_id,
             self.tokenizer.pad_token_id,
         }
-        return self.tokenizer.decode([i for i in token_ids if i not in around]).strip()
+        text = self.tokenizer.decode([i for i in token_ids if i not in around]).strip()
+        # Some vocabularies count the blank before a mask token as part of it and do not write it.
+        return _GLUED.sub(" ", text)
 
 
 def shown_image(conversation: Conversation) -> int:

@@ -1,8 +1,8 @@
-"""Conversations about one picture as one row: the picture's tokens once, every conversation behind them.
+"""Conversations about one picture as one row: its tokens once, every conversation behind them.
 
-A block mask lets each conversation see the picture and itself only, and positions start anew after the
-picture, so the row gives exactly what its conversations would give one by one, without running the
-picture's tokens once for each.
+A block mask lets each conversation see the picture and itself only, and positions start anew after
+the picture, so the row gives exactly what its conversations would give one by one, without running
+the picture's tokens once for each.
 """
 
 from __future__ import annotations

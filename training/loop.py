@@ -1,8 +1,8 @@
 """The optimiser loop: steps, learning-rate schedule, log, and exact resume.
 
-A run is a function of its settings and of an iterator that gives the same batches in the same order every
-time: to resume, the loop skips the batches that are done. Everything it needs is in two files of the
-run's folder, `log.jsonl` and `state.safetensors` (with `state.json` beside it).
+A run is a function of its settings and of an iterator that gives the same batches in the same order
+every time: to resume, the loop skips the batches that are done. Everything it needs is in two files
+of the run's folder, `log.jsonl` and `state.safetensors`.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ Batch = TypeVar("Batch")
 
 _FINAL_SHARE = 0.02
 _STATE = "state.safetensors"
+_LOG = "log.jsonl"
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class RunSettings:
     learning_rate: float
     warmup: int
     clip: float = 1.0
-    save_every: int = 50
+    save_every: int = 20
 
 
 @dataclass(frozen=True)
@@ -95,10 +96,10 @@ def run(
     optimizer = torch.optim.AdamW(
         list(parameters.values()), lr=settings.learning_rate, betas=(0.9, 0.95), weight_decay=0.0
     )
-    first = _load_state(settings, parameters, optimizer)
+    first = done = _load_state(settings, parameters, optimizer)
+    _forget(settings.folder / _LOG, first)
     progress = tqdm(total=settings.steps, initial=first, desc=settings.name, unit="step")
-    with (settings.folder / "log.jsonl").open("a", encoding="utf-8") as log:
-        step = first
+    with (settings.folder / _LOG).open("a", encoding="utf-8") as log:
         for step, batch in enumerate(itertools.islice(batches, first, settings.steps), first):
             began = time.perf_counter()
             for group in optimizer.param_groups:
@@ -110,20 +111,37 @@ def run(
                     f"start again from {settings.folder}."
                 )
             optimizer.zero_grad(set_to_none=True)
-            report.loss.backward()  # type: ignore[no-untyped-call]
+            report.loss.backward()
             norm = torch.nn.utils.clip_grad_norm_(parameters.values(), settings.clip)
             optimizer.step()
             seconds = time.perf_counter() - began
-            line = {"step": step, **report.values, "norm": float(norm), "seconds": round(seconds, 3)}
+            line = {
+                "step": step,
+                **report.values,
+                "norm": float(norm),
+                "seconds": round(seconds, 3),
+            }
             log.write(json.dumps({k: _short(v) for k, v in line.items()}) + "\n")
+            log.flush()
             progress.set_postfix({k: f"{v:.3f}" for k, v in report.values.items()}, refresh=False)
             progress.update()
-            if (step + 1) % settings.save_every == 0 or step + 1 == settings.steps:
-                log.flush()
-                _save_state(settings, parameters, optimizer, step + 1)
+            done = step + 1
+            if done % settings.save_every == 0 or done == settings.steps:
+                _save_state(settings, parameters, optimizer, done)
     progress.close()
-    if first < settings.steps and step + 1 < settings.steps:
-        raise DataError(f"The batches end after {step + 1} of {settings.steps} steps: give more data.")
+    if done < settings.steps:
+        raise DataError(f"The batches end after {done} of {settings.steps} steps: give more data.")
+
+
+def _forget(log: Path, first: int) -> None:
+    """Drop the lines of steps that are done again: all from `first` on, and one that was cut."""
+    if not log.exists():
+        return
+    lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] < first]
+    staging = log.with_suffix(".part")
+    staging.write_text("".join(kept), encoding="utf-8")
+    os.replace(staging, log)
 
 
 def _short(value: float) -> float:

@@ -1,8 +1,8 @@
-"""LoRA layers and new embedding rows of a language model, while it trains and as tensors to keep."""
+"""LoRA layers and new embedding rows of a language model, in training and as a delta to keep."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from peft import LoraConfig, inject_adapter_in_model
@@ -27,15 +27,15 @@ class LanguageAdapter:
             alpha: Their scale times the rank.
             new_rows: R, how many of the table's last rows learn.
         """
-        self.backbone: Any = backbone
-        self.language_model: Any = self.backbone.model.language_model
+        self.backbone = cast(Any, backbone)
+        self.language_model = cast(Any, self.backbone.model.language_model)
         config = LoraConfig(r=rank, lora_alpha=alpha, target_modules=_TARGETS)
         inject_adapter_in_model(config, self.language_model)
         table = self.language_model.embed_tokens.weight
         self._first = len(table) - new_rows
         self.new_rows = nn.Parameter(table[self._first :].detach().clone())
-        # Making the whole tied table learn would cost its gradient and its optimiser state in every step
-        # for the sake of two rows.
+        # Making the whole tied table learn would cost its gradient and its optimiser state in every
+        # step for the sake of two rows.
         self._handles = [
             self.language_model.embed_tokens.register_forward_hook(self._embed),
             self.backbone.lm_head.register_forward_hook(self._score),

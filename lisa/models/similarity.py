@@ -1,8 +1,9 @@
 """Prompt head "similarity": where the picture resembles the `[SEG]` state becomes a dense prompt.
 
-State and picture features are projected to one space; their cosine, a map on the feature grid, is added
-to the dense prompt and trained towards the mask by a loss of its own. The idea is that of READ (Qian et al.
-2024, "Reasoning to Attend") and UGround, which turn such a map into points and mask prompts.
+State and picture features are projected to one space; their cosine, a map on the feature grid, is
+added to the dense prompt and trained towards the mask by a loss of its own. The idea is that of
+READ (Qian et al. 2024, "Reasoning to Attend") and UGround, which turn such a map into points and
+mask prompts.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ class SimilarityPromptHead(PromptHead):
         self.key = nn.Sequential(
             nn.Conv2d(prompt_dim, 2 * _WIDTH, 1), nn.GELU(), nn.Conv2d(2 * _WIDTH, _WIDTH, 1)
         )
-        # Cosines lie in [-1, 1]: scaled and shifted they become logits that can say yes and no, and start
-        # with no, since most of a picture is not the thing asked for.
+        # Cosines lie in [-1, 1]: scaled and shifted they become logits that can say yes and no, and
+        # start with no, since most of a picture is not the thing asked for.
         self.scale = nn.Parameter(torch.tensor(_SCALE))
         self.bias = nn.Parameter(torch.tensor(_BIAS))
         self.no_map = nn.Parameter(torch.zeros(1, prompt_dim, 1, 1))
@@ -49,7 +50,7 @@ class SimilarityPromptHead(PromptHead):
         features: SegmenterFeatures,
         image_index: Tensor,
     ) -> tuple[MaskPrompts, Tensor | None]:
-        """Make sparse (S, 1, C) and dense (S, C, h, w) prompts; the auxiliary logits are the map."""
+        """Make sparse (S, 1, C) and dense (S, C, h, w) prompts; auxiliary logits are the map."""
         query = F.normalize(self.query(states), dim=-1)  # (S, 96)
         keys = F.normalize(self.key(features.embedding), dim=1)  # (B, 96, h, w)
         cosine = torch.einsum("sc,schw->shw", query, keys[image_index]).unsqueeze(1)

@@ -1,7 +1,7 @@
 """A convolutional trunk of timm as a vision tower: its feature maps are the hidden states.
 
-LLaVA projects the last (coarsest) map to image tokens; a segmenter with `source = "vision_tower"` reads all
-of them, so one pass over the picture feeds both.
+LLaVA projects the last (coarsest) map to image tokens; a segmenter with `source = "vision_tower"`
+reads all of them, so one pass over the picture feeds both.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class TrunkModel(PreTrainedModel):
         self.trunk = timm.create_model(
             config.architecture, features_only=True, out_indices=tuple(config.stages)
         )
-        self.post_init()
+        self.post_init()  # type: ignore[no-untyped-call]
 
     def _init_weights(self, module: Any) -> None:
         """Leave timm's initialisation as it is."""

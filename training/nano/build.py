@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 from tokenizers import AddedToken
 from transformers import AutoTokenizer, LlamaConfig, LlavaConfig
 
-from lisa.base_weights import LANGUAGE_MODEL, find_base_file, language_model_tensors
+from lisa.base_weights import find_base_file, load_base
+from lisa.errors import CheckpointError
 from lisa.models import LisaConfig, LisaModel, TrunkConfig
 from lisa.models.segmenters import TrunkSamConfig
 from lisa.processor import LisaProcessor, ProcessorSettings
@@ -23,6 +23,9 @@ IMAGE_SIZE = 256
 CONTEXT = 2048
 """SmolLM2 was trained on 2,048 positions before its context was stretched; nano needs no more."""
 
+NEW_TOKENS = (SEG_TOKEN, REJECT_TOKEN)
+"""Tokens that SmolLM2 lacks; they are the last rows of its embedding table."""
+
 _IMAGE_TOKENS = (IMAGE_SIZE // 32) ** 2
 _CHANNELS = (48, 120, 352)
 _HALF_RANGE = (127.5, 127.5, 127.5)
@@ -32,9 +35,9 @@ def build_processor() -> LisaProcessor:
     """Build the processor: SmolLM2's tokenizer with `[SEG]` and `[REJ]`, frames of 256 pixels."""
     file = find_base_file(SMOLLM2)
     tokenizer = AutoTokenizer.from_pretrained(str(file.parent), gguf_file=file.name)
-    # Without `lstrip` the blank before [SEG] would be a token of its own, and the state that becomes the mask
-    # would be that of a blank instead of the last word of the name.
-    tokenizer.add_tokens([AddedToken(t, lstrip=True) for t in (SEG_TOKEN, REJECT_TOKEN)])
+    # Without `lstrip` the blank before [SEG] would be a token of its own, and the state that
+    # becomes the mask would be that of a blank instead of the last word of the name.
+    tokenizer.add_tokens([AddedToken(t, lstrip=True) for t in NEW_TOKENS])
     return LisaProcessor(
         HubTokenizer(tokenizer),
         SegmenterTransform(IMAGE_SIZE, _HALF_RANGE, _HALF_RANGE),
@@ -45,6 +48,8 @@ def build_processor() -> LisaProcessor:
 def build_config(processor: LisaProcessor, recipe: NanoRecipe) -> LisaConfig:
     """Describe the architecture; the language model's sizes are those of its file."""
     tokenizer = processor.tokenizer
+    seg, reject = (tokenizer.convert_tokens_to_ids(token) for token in NEW_TOKENS)
+    assert seg is not None  # `build_processor` added both
     text = LlamaConfig(
         vocab_size=tokenizer.vocab_size,
         hidden_size=576,
@@ -72,8 +77,8 @@ def build_config(processor: LisaProcessor, recipe: NanoRecipe) -> LisaConfig:
     return LisaConfig(
         backbone_config=backbone,
         segmenter_config=TrunkSamConfig(image_size=IMAGE_SIZE, channels=_CHANNELS).to_dict(),
-        seg_token_id=tokenizer.convert_tokens_to_ids(SEG_TOKEN),
-        reject_token_id=tokenizer.convert_tokens_to_ids(REJECT_TOKEN),
+        seg_token_id=seg,
+        reject_token_id=reject,
         prompt_head="similarity",
         trainable="nano",
         base_language_model=replace(
@@ -83,26 +88,23 @@ def build_config(processor: LisaProcessor, recipe: NanoRecipe) -> LisaConfig:
 
 
 def build_model(processor: LisaProcessor, recipe: NanoRecipe) -> LisaModel:
-    """Build the model with its pretrained parts loaded and the others fresh from `recipe.seed`."""
+    """Build the model with its pretrained parts loaded and the others fresh from `recipe.seed`.
+
+    Raises:
+        CheckpointError: If a file of pretrained weights is missing or is another one.
+        MissingDependencyError: If the package of one is not installed.
+    """
     torch.manual_seed(recipe.seed)
     model = LisaModel(build_config(processor, recipe))
-    load_language_model(model, find_base_file(SMOLLM2))
+    load_base(model)
     tower = model.backbone.model.vision_tower.trunk
     names = [name for name in tower.state_dict() if not name.endswith("num_batches_tracked")]
     report = tower.load_state_dict(trunk_weights(names), strict=False)
     left = [name for name in report.missing_keys if not name.endswith("num_batches_tracked")]
     if left or report.unexpected_keys:
-        raise RuntimeError(f"the trunk's file does not fit: {left} {report.unexpected_keys}")
-    model.eval()
+        raise CheckpointError(
+            f"The trunk's file does not fit {TRUNK} ({(left + report.unexpected_keys)[0]}): "
+            "install the package with the version that constraints.txt names."
+        )
+    model.train(False)
     return model
-
-
-def load_language_model(model: LisaModel, file: Path) -> None:
-    """Load the base weights; rows of new tokens start at the mean of all others."""
-    base = language_model_tensors(file)
-    table = base["embed_tokens.weight"]
-    rows = model.config.vocabulary_size - len(table)
-    fresh = table.mean(dim=0, keepdim=True).expand(rows, -1)
-    base["embed_tokens.weight"] = torch.cat([table, fresh + 0.01 * torch.randn(fresh.shape)])
-    part = model.get_submodule(LANGUAGE_MODEL.rstrip("."))
-    part.load_state_dict(base)

@@ -1,8 +1,8 @@
 """The training scenes with the trunk's feature maps, computed once and kept on disk.
 
-The trunk is frozen, so its maps of a scene never change; without them a step would spend most of its time
-in the trunk. A corpus is a folder of memory-mapped arrays, filled in order, and an interrupted build goes on
-where it stopped.
+The trunk is frozen, so its maps of a scene never change; without them a step would spend most of
+its time in the trunk. A corpus is a folder of memory-mapped arrays, filled in order, and an
+interrupted build goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from lisa.data.scenes import CutoutLibrary, Scene, compose_scene
+from lisa.errors import DataError
 from lisa.masks import decode_rle, encode_rle
 from lisa.models import EncodedImage, LisaModel
 from lisa.models.backbone import vision_tower_states
@@ -66,7 +67,10 @@ class Corpus:
         states = tuple(torch.from_numpy(np.array(one[index])).float()[None] for one in self._maps)
         masks = np.stack([decode_rle(rle, _MAX_PIXELS) for rle in record["masks"]])
         return CorpusScene(
-            record["seed"], tuple(record["names"]), masks, EncodedImage(size, size, vision_states=states)
+            record["seed"],
+            tuple(record["names"]),
+            masks,
+            EncodedImage(size, size, vision_states=states),
         )
 
 
@@ -77,10 +81,14 @@ def build_corpus(
     library: CutoutLibrary,
     seeds: range,
 ) -> Corpus:
-    """Compose the scenes of `seeds` and compute their maps, as far as that is not done yet."""
+    """Compose the scenes of `seeds` and compute their maps, as far as that is not done yet.
+
+    Raises:
+        DataError: If the folder holds other scenes.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     index = folder / _INDEX
-    done = len(index.read_text().splitlines()) if index.exists() else 0
+    done = _done(index, seeds)
     with index.open("a") as file:
         progress = tqdm(total=len(seeds), initial=done, desc="scenes", unit="scene")
         for begin in range(done, len(seeds), _BATCH):
@@ -98,6 +106,23 @@ def build_corpus(
     return Corpus(folder)
 
 
+def _done(index: Path, seeds: range) -> int:
+    """Count the scenes that are there, after dropping a line that was cut while it was written."""
+    lines = index.read_text().splitlines(keepends=True) if index.exists() else []
+    if lines and not lines[-1].endswith("\n"):
+        index.write_text("".join(lines := lines[:-1]))
+    found = [json.loads(line)["seed"] for line in lines]
+    first = index.with_name("map_0.npy")
+    room = len(np.load(first, mmap_mode="r")) if first.exists() else len(seeds)
+    if found != list(seeds[: len(found)]) or room != len(seeds):
+        raise DataError(
+            f"{index.parent} holds other scenes than the recipe asks for ({room} from seed "
+            f"{found[0] if found else seeds.start}, not {len(seeds)} from {seeds.start}): choose "
+            "another folder with --work or delete it."
+        )
+    return len(found)
+
+
 def _array(path: Path, shape: tuple[int, ...]) -> NDArray[np.float16]:
     mode = "r+" if path.exists() else "w+"
     return np.lib.format.open_memmap(path, mode=mode, dtype=np.float16, shape=shape)
@@ -110,11 +135,13 @@ def _half(states: Tensor) -> NDArray[np.float16]:
 def _record(scene: Scene) -> str:
     masks = [encode_rle(one.mask) for one in scene.objects]
     size = (scene.image.height, scene.image.width)
-    return json.dumps({"seed": scene.seed, "names": scene.names, "size": size, "masks": masks}) + "\n"
+    return (
+        json.dumps({"seed": scene.seed, "names": scene.names, "size": size, "masks": masks}) + "\n"
+    )
 
 
 def batches(count: int, size: int, steps: int, seed: int) -> Iterator[list[int]]:
-    """Yield `steps` lists of `size` scene indices; every epoch is its own permutation of all scenes."""
+    """Yield `steps` lists of `size` scene indices; each epoch is a permutation of all scenes."""
     order: list[int] = []
     epoch = 0
     for _ in range(steps):

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt
+from scipy.ndimage import distance_transform_edt  # type: ignore[import-untyped]
 from torch import Tensor
 
-from lisa.models import LisaModel, LossWeights, MaskPrompts
+from lisa.models import EncodedImage, LisaModel, LossWeights, MaskPrompts, SegmenterFeatures
 from lisa.models.losses import auxiliary_bce, mask_bce, mask_dice
 from lisa.transforms import SegmenterTransform
 from training.loop import RunSettings, StepReport, run
@@ -26,7 +27,7 @@ _BOX_JITTER = 0.06
 
 def decoder_parameters(model: LisaModel) -> dict[str, Tensor]:
     """Name the parameters behind the language model, and let them learn."""
-    chosen = {
+    chosen: dict[str, Tensor] = {
         f"{part}.{name}": parameter
         for part in ("mask_projection", "prompt_head", "segmenter")
         for name, parameter in model.get_submodule(part).named_parameters()
@@ -88,30 +89,28 @@ def _loss(
     pointed, pointed_iou = pointing_loss(model, ready, scenes, rng)
     loss = WEIGHTS.bce * bce + WEIGHTS.dice * dice + WEIGHTS.auxiliary * auxiliary + pointed
     values = {
-        "loss": float(loss),
+        "loss": loss.item(),
         "iou": mean_iou(pairs),
-        "map": float(auxiliary),
+        "map": auxiliary.item(),
         "pointed_iou": pointed_iou,
     }
     return StepReport(loss, values)
 
 
 def pointing_loss(
-    model: LisaModel, images: Sequence, scenes: Sequence[CorpusScene], rng: np.random.Generator
+    model: LisaModel,
+    images: Sequence[EncodedImage],
+    scenes: Sequence[CorpusScene],
+    rng: np.random.Generator,
 ) -> tuple[Tensor, float]:
-    """Loss and IoU of one object a scene, half of them clicked at, half of them boxed."""
-    order = rng.permutation(len(scenes)).tolist()
-    half = len(scenes) // 2
+    """Loss and IoU of two objects a scene, one of them clicked at, the other boxed."""
+    known = [cast(SegmenterFeatures, image.segmenter_features) for image in images]
     losses, ious = [], []
-    for kind, group in (("click", order[:half]), ("box", order[half:])):
-        if not group:
-            continue
-        masks = [scenes[i].masks[int(rng.integers(len(scenes[i].masks)))] for i in group]
-        prompts = clicks(masks, rng) if kind == "click" else boxes(masks, rng)
-        features = torch.cat([images[i].segmenter_features.embedding for i in group])
-        decoded = model.segmenter.decode(
-            type(images[0].segmenter_features)(features), torch.arange(len(group)), prompts
-        )
+    for draw in (clicks, boxes):
+        masks = [scene.masks[int(rng.integers(len(scene.masks)))] for scene in scenes]
+        prompts = draw(masks, rng)
+        features = SegmenterFeatures.concat(known)
+        decoded = model.segmenter.decode(features, torch.arange(len(scenes)), prompts)
         pairs = [
             (
                 torch.nn.functional.interpolate(

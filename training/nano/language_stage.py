@@ -128,11 +128,11 @@ def _loss(
     assert sums is not None
     loss = lisa_loss(sums, WEIGHTS)
     total = loss.total
-    values = {"text": float(loss.text)}
+    values = {"text": loss.text.item()}
     if masks:
         pointed, pointed_iou = pointing_loss(
             model, ready, scenes, np.random.default_rng(rng.getrandbits(32))
         )
         total = total + pointed
         values |= {"iou": float(np.mean(ious)), "pointed_iou": pointed_iou}
-    return StepReport(total, {"loss": float(total), **values})
+    return StepReport(total, {"loss": total.item(), **values})

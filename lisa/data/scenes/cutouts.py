@@ -32,7 +32,9 @@ class CutoutLibrary:
         self.root = Path(root)
         self.files = {name: tuple(paths) for name, paths in files.items() if paths}
         self._loaded: dict[str, Image.Image] = {}
-        missing = [p for paths in self.files.values() for p in paths if not (self.root / p).exists()]
+        missing = [
+            p for paths in self.files.values() for p in paths if not (self.root / p).exists()
+        ]
         if missing:
             raise DataError(
                 f"{len(missing)} cut-outs are not under {self.root} (first: {missing[0]}); "
@@ -48,11 +50,17 @@ class CutoutLibrary:
         """Read one cut-out: RGBA, trimmed to its opaque part, longest side <= `LONGEST_SIDE`.
 
         Raises:
-            DataError: if no pixel of the picture is opaque.
+            DataError: if it cannot be read, or no pixel of it is opaque.
         """
         if path not in self._loaded:
-            with Image.open(self.root / path) as picture:
-                rgba = picture.convert("RGBA")
+            try:
+                with Image.open(self.root / path) as picture:
+                    rgba = picture.convert("RGBA")
+            except (OSError, ValueError, SyntaxError) as error:
+                raise DataError(
+                    f"cut-out {path} cannot be read ({error}); fetch it again or leave it out of "
+                    "the library"
+                ) from error
             alpha = np.asarray(rgba.getchannel("A"))
             rows, columns = np.nonzero(alpha >= OPAQUE)
             if rows.size == 0:

@@ -1,4 +1,4 @@
-"""`lisa segment` with a tiny random model: nothing between the command line and the files is faked."""
+"""`lisa segment` with a tiny random model: nothing between command line and files is faked."""
 
 from __future__ import annotations
 

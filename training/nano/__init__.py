@@ -1,0 +1,1 @@
+"""The recipe of `lisa-nano`; run it with `python -m training.nano`."""
