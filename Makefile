@@ -9,7 +9,7 @@ EXTRAS := dev,train,eval,quant
 # Several test processes on the same cores: one thread each, or they get in each other's way.
 PYTEST := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2
 DEMO_PICTURE  ?= $(firstword $(sort $(wildcard lisa/nano/demo/*.jpg)))
-DEMO_QUESTION ?= Segment the thing that can be eaten.
+DEMO_QUESTION ?= Which of these is mashed into guacamole?
 
 .PHONY: help install demo test test-all check format nano
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 NEW_TOKENS = 12
 REPEATS = 5
-QUESTION = "Segment the thing that can be eaten."
+QUESTION = "Which of these is mashed into guacamole?"
 
 
 def measure() -> dict[str, float]:

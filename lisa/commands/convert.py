@@ -22,6 +22,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--vision-tower", metavar="PATH", help="folder of the CLIP tower that the checkpoint needs"
     )
     parser.add_argument("--template", metavar="NAME", help="conversation template")
+    types = ("float32", "bfloat16", "float16")
+    parser.add_argument("--dtype", choices=types, help="of the backbone (default: as stored)")
+    parser.add_argument(
+        "--segmenter-dtype", choices=types, help="behind the language model (default: as stored)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -32,6 +37,8 @@ def run(args: argparse.Namespace) -> int:
         args.source,
         args.target,
         vision_tower=args.vision_tower,
+        dtype=args.dtype,
+        segmenter_dtype=args.segmenter_dtype,
         template=args.template,
         revision=args.revision,
         offline=args.offline,
