@@ -80,7 +80,8 @@ def _fill(
 
 
 def _write_label(canvas: Image.Image, segment: Segment, label: str, colour: Colour) -> None:
-    assert segment.box is not None
+    # A few stray pixels stretch the box; the label belongs to where most of the mask is.
+    mask_top, mask_left = np.percentile(np.argwhere(segment.mask), 2, axis=0).tolist()
     draw = ImageDraw.Draw(canvas)
     size = max(11, round(min(canvas.size) / 28))
     font = ImageFont.load_default(size)
@@ -89,10 +90,10 @@ def _write_label(canvas: Image.Image, segment: Segment, label: str, colour: Colo
     left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
     pad = size // 4
     width, height = right - left + 2 * pad, bottom - top + 2 * pad
-    x = min(max(0.0, segment.box[0]), max(0.0, canvas.width - width))
-    y = segment.box[1] - height
+    x = min(mask_left, max(0.0, canvas.width - width))
+    y = mask_top - height
     if y < 0:
-        y = min(segment.box[1], max(0.0, canvas.height - height))
+        y = min(mask_top, max(0.0, canvas.height - height))
     draw.rectangle((x, y, x + width, y + height), fill=colour)
     dark = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2] > 150
     draw.text((x + pad - left, y + pad - top), text, font=font, fill="black" if dark else "white")

@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Converts and says what was written."""
-    from lisa.released.convert import convert
+    from lisa.released import convert
 
     convert(
         args.source,

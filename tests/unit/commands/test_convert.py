@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from lisa import cli
-from lisa.released import convert as conversion
 
 
 def test_every_option_reaches_the_conversion(monkeypatch, tmp_path, capsys):
@@ -17,7 +14,7 @@ def test_every_option_reaches_the_conversion(monkeypatch, tmp_path, capsys):
         seen.update(source=source, target=target, **options)
         return Path(target)
 
-    monkeypatch.setattr(conversion, "convert", fake)
+    monkeypatch.setattr("lisa.released.convert", fake)
     target = str(tmp_path / "out")
     given = ["convert", "some/model", target, "--vision-tower", "clip", "--dtype", "bfloat16"]
     given += ["--segmenter-dtype", "float32", "--template", "vicuna_v1", "--revision", "r1"]
@@ -43,6 +40,5 @@ def test_a_folder_that_is_no_checkpoint_gets_a_sentence(tmp_path, capsys):
 
 
 def test_an_unknown_number_type_is_refused(tmp_path, capsys):
-    with pytest.raises(SystemExit, match="2"):
-        cli.main(["convert", "a/b", str(tmp_path / "out"), "--dtype", "float13"])
+    assert cli.main(["convert", "a/b", str(tmp_path / "out"), "--dtype", "float13"]) == 2
     assert "float13" in capsys.readouterr().err
