@@ -133,8 +133,13 @@ def merge_delta(
             table = LANGUAGE_MODEL + "embed_tokens.weight"
             merged[table] = torch.cat([merged[table], tensor.float()])
         elif not name.endswith(_LORA_B):
-            merged[name] = tensor.float() if tensor.is_floating_point() else tensor
+            merged[name] = _widened(tensor)
     return merged
+
+
+def _widened(tensor: Tensor) -> Tensor:
+    """Return stored weights in float32; counters stay whole numbers."""
+    return tensor.float() if tensor.is_floating_point() else tensor
 
 
 def materialize(folder: str | Path) -> Path:
@@ -228,7 +233,7 @@ def untrained_model(folder: Path, seed: int) -> LisaModel:
     tower = "backbone.model.vision_tower."
     delta = load_file(folder / DELTA_FILE)
     pretrained = {
-        name.removeprefix(tower): tensor.float() if tensor.is_floating_point() else tensor
+        name.removeprefix(tower): _widened(tensor)
         for name, tensor in delta.items()
         if name.startswith(tower)
     }

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lisa.base_weights import materialize, untrained_model
 from lisa.devices import Placement, choose_placement
 from lisa.errors import CheckpointError
 from lisa.hub import resolve
@@ -127,8 +128,6 @@ class LisaPipeline:
             seed: Of the fresh weights.
             device: As `from_pretrained` takes it.
         """
-        from lisa.base_weights import untrained_model
-
         folder = _locate(NANO, None, True)
         model = untrained_model(folder, seed)
         torch.nn.Module.to(model, choose_placement(device, "float32", None).device)
@@ -363,10 +362,7 @@ def _is_ours(folder: Path) -> bool:
 def _load_ours(
     folder: Path, placement: Placement, template: str | None
 ) -> tuple[LisaModel, LisaProcessor]:
-    if _config(folder).get("base_language_model"):
-        from lisa.base_weights import materialize
-
-        folder = materialize(folder)
+    folder = materialize(folder)
     model = LisaModel.from_pretrained(
         folder, dtype=placement.dtype, segmenter_dtype=placement.segmenter_dtype
     )

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import argparse
 
+from lisa.devices import DTYPE_NAMES
+
 HELP = "write a released checkpoint in this project's layout"
 
 
@@ -22,10 +24,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--vision-tower", metavar="PATH", help="folder of the CLIP tower that the checkpoint needs"
     )
     parser.add_argument("--template", metavar="NAME", help="conversation template")
-    types = ("float32", "bfloat16", "float16")
-    parser.add_argument("--dtype", choices=types, help="of the backbone (default: as stored)")
+    parser.add_argument("--dtype", choices=DTYPE_NAMES, help="of the backbone (default: as stored)")
     parser.add_argument(
-        "--segmenter-dtype", choices=types, help="behind the language model (default: as stored)"
+        "--segmenter-dtype",
+        choices=DTYPE_NAMES,
+        help="behind the language model (default: as stored)",
     )
 
 

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt  # type: ignore[import-untyped]
 from torch import Tensor
 
+from lisa.masks import mask_to_box
 from lisa.models import EncodedImage, LisaModel, LossWeights, MaskPrompts, SegmenterFeatures
 from lisa.models.losses import auxiliary_bce, mask_bce, mask_dice
-from lisa.transforms import SegmenterTransform
+from lisa.transforms import SegmenterTransform, logits_to_original
 from training.loop import RunSettings, StepReport, run
 from training.nano.corpus import Corpus, CorpusScene, batches
 from training.nano.recipe import NanoRecipe
@@ -105,6 +106,7 @@ def pointing_loss(
 ) -> tuple[Tensor, float]:
     """Loss and IoU of two objects a scene, one of them clicked at, the other boxed."""
     known = [cast(SegmenterFeatures, image.segmenter_features) for image in images]
+    side = model.segmenter.image_size
     losses, ious = [], []
     for draw in (clicks, boxes):
         masks = [scene.masks[int(rng.integers(len(scene.masks)))] for scene in scenes]
@@ -112,13 +114,10 @@ def pointing_loss(
         features = SegmenterFeatures.concat(known)
         decoded = model.segmenter.decode(features, torch.arange(len(scenes)), prompts)
         pairs = [
-            (
-                torch.nn.functional.interpolate(
-                    one[None], size=(model.segmenter.image_size,) * 2, mode="bilinear"
-                )[0, 0, : mask.shape[0], : mask.shape[1]],
-                torch.from_numpy(mask),
+            (logits_to_original(one, side, image.resized_size, image.original_size)[0], target)
+            for one, image, target in zip(
+                decoded.logits, images, map(torch.from_numpy, masks), strict=True
             )
-            for one, mask in zip(decoded.logits, masks, strict=True)
         ]
         found = [iou(*pair) for pair in pairs]
         ious += found
@@ -146,8 +145,7 @@ def boxes(masks: Sequence[NDArray[np.bool_]], rng: np.random.Generator) -> MaskP
     """Draw the box of each mask with its corners moved a little."""
     found = []
     for mask in masks:
-        rows, columns = np.nonzero(mask)
-        corners = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], float)
+        corners = np.array(mask_to_box(mask), float)
         size = np.array([corners[2] - corners[0], corners[3] - corners[1]] * 2)
         found.append(corners + rng.uniform(-_BOX_JITTER, _BOX_JITTER, 4) * size)
     return MaskPrompts(boxes=torch.tensor(np.stack(found), dtype=torch.float32))
