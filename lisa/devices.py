@@ -59,8 +59,8 @@ def choose_device(name: str | torch.device = "auto") -> torch.device:
     """Turns a name into a device of this machine.
 
     Args:
-        name: "auto" (the first of cuda, mps and cpu that is there), "cpu", "cuda", "cuda:1", "mps",
-            or a torch device.
+        name: "auto" (the first of cuda, mps and cpu that is there; where a launcher started several
+            processes, the GPU of this one), "cpu", "cuda", "cuda:1", "mps", or a torch device.
 
     Raises:
         DeviceError: The name is not a device's, or this machine has no such device.
@@ -69,7 +69,8 @@ def choose_device(name: str | torch.device = "auto") -> torch.device:
 
     if isinstance(name, str) and name == "auto":
         if torch.cuda.is_available():
-            return torch.device("cuda")
+            own = os.environ.get("LOCAL_RANK", "")
+            return torch.device(f"cuda:{own}" if own.isdigit() else "cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         device = torch.device(name)

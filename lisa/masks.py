@@ -223,7 +223,7 @@ def _check_polygon(polygon: Sequence[float], size: ImageSize) -> list[float]:
         )
     try:
         numbers = [float(number) for number in polygon]
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise DataError("a polygon must be a flat list of numbers [x0, y0, ...].") from error
     for index, number in enumerate(numbers):
         side = size.height if index % 2 else size.width

@@ -18,7 +18,9 @@ from lisa.transforms import SegmenterTransform
 from tests.tiny import IMAGE_ID, REJECT_ID, SEG_ID, VOCABULARY, tiny_tokenizer
 
 ARCHITECTURE = "test_efficientnet"
+SKIP_CHANNELS = (16, 24)
 CHANNELS = (32, 48, 64)
+MAPS = (*SKIP_CHANNELS, *CHANNELS)
 LAYERS = 2
 NEW_ROWS = 2
 BASE = {"package": "none", "requirement": "none", "file": "none", "sha256": "", "lora_scale": 2.0}
@@ -51,6 +53,7 @@ def nano_config(image_size: int = 64) -> LisaConfig:
     )
     segmenter = TrunkSamConfig(
         image_size=image_size,
+        skip_channels=SKIP_CHANNELS,
         channels=CHANNELS,
         grid_side=image_size // 8,
         prompt_dim=16,

@@ -181,7 +181,7 @@ def _ask(
     yield asked("absent", absent_question(names, rng, "eval"))
     target = rng.choice(trained)
     yield record("click", target, point=list(click_point(scene.objects[target].mask)))
-    yield record("box", target, box=[float(edge) for edge in scene.objects[target].box])
+    yield record("box", target, box=scene.objects[target].box)
 
 
 def _name(scene: Scene, name: str, index: int, rng: random.Random) -> str:

@@ -7,7 +7,7 @@ the reference does (Lai et al. 2023, section 3.2).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 import torch.nn.functional as F
@@ -151,6 +151,32 @@ def auxiliary_bce(logits: Tensor, target: Tensor, resized: tuple[int, int], side
     return F.binary_cross_entropy_with_logits(logits.float(), wanted)
 
 
+def mask_loss_sums(
+    masks: Sequence[ComparedMask], frame_side: int, device: torch.device | None = None
+) -> LossSums:
+    """Compare masks alone; the text counts nothing.
+
+    Args:
+        masks: Beside what they should be; there may be none.
+        frame_side: Side of the segmenter's frame in pixels.
+        device: Of the zeros that stand for what is not there.
+    """
+    zero = torch.zeros((), device=device)
+    auxiliary = [
+        auxiliary_bce(mask.auxiliary_logits, mask.target, mask.resized_size, frame_side)
+        for mask in masks
+        if mask.auxiliary_logits is not None
+    ]
+    return LossSums(
+        text_loss_sum=zero,
+        text_count=zero,
+        bce_sum=sum((mask_bce(mask.logits, mask.target) for mask in masks), zero),
+        dice_sum=sum((mask_dice(mask.logits, mask.target) for mask in masks), zero),
+        mask_count=zero + len(masks),
+        auxiliary_sum=sum(auxiliary, zero),
+    )
+
+
 def loss_sums(
     logits: Tensor,
     logit_positions: Tensor | None,
@@ -167,23 +193,11 @@ def loss_sums(
         compared: The masks.
         frame_side: Side of the segmenter's frame in pixels.
     """
-    zero = torch.zeros((), device=logits.device)
-    text_sum = text_count = zero
-    if labels is not None and logit_positions is None:
+    sums = mask_loss_sums(compared or (), frame_side, logits.device)
+    if labels is None:
+        return sums
+    if logit_positions is None:
         text_sum, text_count = text_loss_sum(logits[:, :-1], labels[:, 1:])
-    elif labels is not None and logit_positions is not None:
+    else:
         text_sum, text_count = text_loss_sum(logits, labels[:, logit_positions + 1])
-    masks = compared or ()
-    auxiliary = [
-        auxiliary_bce(mask.auxiliary_logits, mask.target, mask.resized_size, frame_side)
-        for mask in masks
-        if mask.auxiliary_logits is not None
-    ]
-    return LossSums(
-        text_loss_sum=text_sum,
-        text_count=text_count,
-        bce_sum=sum((mask_bce(mask.logits, mask.target) for mask in masks), zero),
-        dice_sum=sum((mask_dice(mask.logits, mask.target) for mask in masks), zero),
-        mask_count=zero + len(masks),
-        auxiliary_sum=sum(auxiliary, zero),
-    )
+    return replace(sums, text_loss_sum=text_sum, text_count=text_count)

@@ -28,7 +28,7 @@ class TrunkConfig(PreTrainedConfig):
 
     architecture: str = "tf_efficientnet_lite2"
     image_size: int = 256
-    stages: tuple[int, ...] | list[int] = (2, 3, 4)
+    stages: tuple[int, ...] | list[int] = (0, 1, 2, 3, 4)
     hidden_size: int = 352
 
 

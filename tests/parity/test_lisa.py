@@ -8,7 +8,6 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,11 +17,10 @@ from torch import Tensor
 from transformers import CLIPImageProcessorPil
 
 from lisa.models import LisaModel, lisa_loss
-from lisa.models.trainable import trainable_plan
 from lisa.processor import LisaProcessor
 from lisa.transforms import SegmenterTransform
 from lisa.types import Conversation, ImageSize
-from tests.parity.golden import Case, cases, each_case, tolerance
+from tests.parity.golden import Case, each_case
 from tests.parity.lisa_case import Setup, by_image, images_of_rows, setup_of, train_output
 
 pytestmark = pytest.mark.parity
@@ -258,78 +256,3 @@ def test_preprocessing(case: Case) -> None:
                 n for n in (f"clip{size}.{index}", f"clip{size}_strided.{index}") if n in tensors
             )
             case.assert_close("clip", pixels[:, ::stride, ::stride], tensors[name])
-
-
-# --- The first training step ----------------------------------------------------------------------
-
-
-def _ours(name: str) -> str:
-    """Our name of a parameter in peft 0.4's spelling; a LoRA layer becomes its module."""
-    name = name.removeprefix("base_model.model.")
-    rules = (
-        (r"\.lora_[AB]\.default\.weight$", ""),
-        (r"^lm_head\.", "backbone.lm_head."),
-        (r"^model\.text_hidden_fcs\.0\.", "mask_projection."),
-        (r"^model\.visual_model\.", "segmenter."),
-        (r"^model\.", "backbone.model.language_model."),
-    )
-    for pattern, ours in rules:
-        name = re.sub(pattern, ours, name)
-    return name
-
-
-def _base(case: Case) -> Setup:
-    name = Path(case.manifest["base_case"]).name
-    found = [one for one in cases("lisa_checkpoint") if one.path.name == name]
-    beside = [one for one in found if one.path.parent == case.path.parent]
-    return setup_of((beside or found)[0])
-
-
-@each_case("lisa_train_step")
-def test_trainable_parts(case: Case) -> None:
-    stored = json.loads((case.path / "train_step.json").read_text(encoding="utf-8"))
-    plan = trainable_plan(_base(case).model, "lisa")
-    names = {_ours(name) for name in stored["trainable"]}
-    assert set(plan.full) | set(plan.lora) == names
-    sizes = {name: np.prod(shape) for name, shape in stored["trainable"].items()}
-    assert plan.counts["full"] == sum(n for name, n in sizes.items() if ".lora_" not in name)
-
-
-@each_case("lisa_train_step")
-def test_losses_of_the_first_step(case: Case) -> None:
-    stored = json.loads((case.path / "train_step.json").read_text(encoding="utf-8"))
-    tensors = case.tensors("outputs.safetensors")
-    setup = _base(case)
-    alpha = int(re.search(r"\balpha (\d+)", case.manifest["recipe"])[1])
-    for variant, steps in stored["variants"].items():
-        with _lora(setup.model, tensors, f"{variant}.init.", alpha):
-            loss = lisa_loss(train_output(setup).losses)
-        first = next(step for step in steps if step["step"] == 1)
-        for name, field in LOSSES.items():
-            atol, rtol = tolerance(case.manifest, name)
-            expected = torch.tensor(first[name])
-            torch.testing.assert_close(
-                getattr(loss, field).float(),
-                expected,
-                atol=atol,
-                rtol=rtol,
-                msg=f"{variant} {name}",
-            )
-
-
-@contextmanager
-def _lora(model: LisaModel, tensors: dict, prefix: str, alpha: float) -> Iterator[None]:
-    """Add the stored LoRA products to the weights for a while."""
-    kept = {}
-    for name, down in tensors.items():
-        if not name.startswith(prefix) or ".lora_A." not in name:
-            continue
-        module = model.get_submodule(_ours(name.removeprefix(prefix)))
-        kept[module] = module.weight.detach().clone()
-        up = tensors[name.replace(".lora_A.", ".lora_B.")]
-        module.weight.data += alpha / len(down) * (up @ down)
-    try:
-        yield
-    finally:
-        for module, weight in kept.items():
-            module.weight.data.copy_(weight)

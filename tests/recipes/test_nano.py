@@ -15,6 +15,7 @@ from lisa.base_weights import DELTA_FILE, LANGUAGE_MODEL, find_base_file
 from lisa.data.knowledge import Knowledge, load_knowledge
 from lisa.errors import MissingDependencyError
 from lisa.pipeline import LisaPipeline
+from lisa.settings import change_settings, plain
 from tests.tiny import picture
 from tests.tiny_nano import NEW_ROWS, nano_model, nano_processor, write_cutouts
 from training.nano import __main__ as program
@@ -75,10 +76,16 @@ def test_the_whole_recipe(tmp_path: Path, stamps: Path, capsys, monkeypatch) -> 
     out = tmp_path / "nano"
     assert f"wrote {out}" in capsys.readouterr().out
     check_logs(out)
-    recipe = NanoRecipe().with_overrides(overrides())
-    assert json.loads((out / "recipe.json").read_text()) == recipe.to_dict()
+    recipe = change_settings(NanoRecipe(), overrides(), "")
+    assert json.loads((out / "recipe.json").read_text()) == plain(recipe)
     delta, fresh = load_file(out / DELTA_FILE), nano_model(FRAME).state_dict()
-    for part in ("segmenter.neck", "prompt_head", "mask_projection", "multi_modal_projector"):
+    for part in (
+        "segmenter.neck",
+        "segmenter.skips",
+        "prompt_head",
+        "mask_projection",
+        "multi_modal_projector",
+    ):
         names = [n for n in delta if part in n and n.endswith("weight")]
         assert names
         assert any(not torch.allclose(delta[n].float(), fresh[n], atol=1e-3) for n in names), part
@@ -105,7 +112,7 @@ def test_the_whole_recipe(tmp_path: Path, stamps: Path, capsys, monkeypatch) -> 
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        (["scenes=few"], "needs a number after the equals sign"),
+        (["scenes=few"], "scenes must be a whole number"),
         (["--stamps", "nowhere"], "There are no cut-outs in nowhere"),
     ],
 )

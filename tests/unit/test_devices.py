@@ -90,3 +90,11 @@ def test_threads(monkeypatch):
             limit_threads(0)
     finally:
         torch.set_num_threads(before)
+
+
+def test_each_process_of_a_launcher_gets_its_own_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert choose_device() == torch.device("cuda")
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    assert choose_device() == torch.device("cuda:3")
+    assert choose_device("cpu") == torch.device("cpu")

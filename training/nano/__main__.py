@@ -21,6 +21,7 @@ from torch import Tensor
 from lisa.data.knowledge import load_knowledge
 from lisa.data.scenes import CutoutLibrary
 from lisa.errors import LisaError
+from lisa.settings import change_settings
 from training.lora import LanguageAdapter
 from training.nano.build import NEW_TOKENS, build_model, build_processor
 from training.nano.corpus import build_corpus
@@ -48,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.threads:
         torch.set_num_threads(args.threads)
     try:
-        recipe = NanoRecipe().with_overrides(args.overrides)
+        recipe = change_settings(NanoRecipe(), args.overrides, "the recipe")
         train(recipe, args.work, args.stamps, args.out)
     except LisaError as error:
         print(f"training.nano: error: {error}", file=sys.stderr)

@@ -27,7 +27,6 @@ NEW_TOKENS = (SEG_TOKEN, REJECT_TOKEN)
 """Tokens that SmolLM2 lacks; they are the last rows of its embedding table."""
 
 _IMAGE_TOKENS = (IMAGE_SIZE // 32) ** 2
-_CHANNELS = (48, 120, 352)
 _HALF_RANGE = (127.5, 127.5, 127.5)
 
 
@@ -76,7 +75,7 @@ def build_config(processor: LisaProcessor, recipe: NanoRecipe) -> LisaConfig:
     )
     return LisaConfig(
         backbone_config=backbone,
-        segmenter_config=TrunkSamConfig(image_size=IMAGE_SIZE, channels=_CHANNELS).to_dict(),
+        segmenter_config=TrunkSamConfig(image_size=IMAGE_SIZE).to_dict(),
         seg_token_id=seg,
         reject_token_id=reject,
         prompt_head="similarity",

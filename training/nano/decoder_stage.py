@@ -14,7 +14,13 @@ from torch import Tensor
 
 from lisa.masks import mask_to_box
 from lisa.models import EncodedImage, LisaModel, LossWeights, MaskPrompts, SegmenterFeatures
-from lisa.models.losses import auxiliary_bce, mask_bce, mask_dice
+from lisa.models.losses import (
+    ComparedMask,
+    lisa_loss,
+    mask_bce,
+    mask_dice,
+    mask_loss_sums,
+)
 from lisa.transforms import SegmenterTransform, logits_to_original
 from training.loop import RunSettings, StepReport, run
 from training.nano.corpus import Corpus, CorpusScene, batches
@@ -79,20 +85,19 @@ def _loss(
         torch.stack(chosen), index, model.ready_images([scene.image for scene in scenes])
     )
     assert decoded is not None and decoded.auxiliary_logits is not None
-    side = transform.image_size
-    sizes = [scenes[i].image.resized_size for i in index.tolist()]
-    pairs = list(zip(decoded.mask_logits, targets, strict=True))
-    count = len(pairs)
-    bce = torch.stack([mask_bce(*pair) for pair in pairs]).sum() / count
-    dice = torch.stack([mask_dice(*pair) for pair in pairs]).sum() / count
-    maps = zip(decoded.auxiliary_logits[:, 0], targets, sizes, strict=True)
-    auxiliary = torch.stack([auxiliary_bce(m, t, s, side) for m, t, s in maps]).sum() / count
+    compared = [
+        ComparedMask(logits, target, likeness[0], scenes[i].image.resized_size)
+        for logits, target, likeness, i in zip(
+            decoded.mask_logits, targets, decoded.auxiliary_logits, index.tolist(), strict=True
+        )
+    ]
+    named = lisa_loss(mask_loss_sums(compared, transform.image_size), WEIGHTS)
     pointed, pointed_iou = pointing_loss(model, ready, scenes, rng)
-    loss = WEIGHTS.bce * bce + WEIGHTS.dice * dice + WEIGHTS.auxiliary * auxiliary + pointed
+    loss = named.total + pointed
     values = {
         "loss": loss.item(),
-        "iou": mean_iou(pairs),
-        "map": auxiliary.item(),
+        "iou": mean_iou([(one.logits, one.target) for one in compared]),
+        "map": named.auxiliary.item() / WEIGHTS.auxiliary,
         "pointed_iou": pointed_iou,
     }
     return StepReport(loss, values)

@@ -23,14 +23,16 @@ from training.nano.decoder_stage import WEIGHTS, decoder_parameters, mean_iou, p
 from training.nano.recipe import NanoRecipe, Stage
 
 KINDS: dict[QuestionKind, float] = {
-    "naming": 2,
+    "naming": 4,
     "reasoning": 6,
     "category": 0.7,
-    "absent": 1.2,
+    "absent": 0.9,
     "list": 0.8,
     "vqa": 0.3,
 }
-"""Reasoning most of all: each of a thousand facts must come up several times."""
+"""Reasoning most of all: each of a thousand facts must come up several times. Absent things little:
+a refusal begins with one word and an answer with any of several, so the likeliest single word says
+no well before no is likelier, and twice as many questions made the model refuse what it saw."""
 
 
 def train_language(

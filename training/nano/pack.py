@@ -14,6 +14,7 @@ from torch import Tensor
 from lisa.base_weights import DELTA_FILE, LANGUAGE_MODEL
 from lisa.models import LisaModel
 from lisa.processor import LisaProcessor
+from lisa.settings import plain
 from training.lora import LanguageAdapter
 from training.nano.recipe import NanoRecipe
 
@@ -46,7 +47,7 @@ def pack(
         model.config.dtype = torch.float32
         model.config.save_pretrained(staging)
         processor.save_pretrained(staging)
-        recipe_text = json.dumps(recipe.to_dict(), indent=2) + "\n"
+        recipe_text = json.dumps(plain(recipe), indent=2) + "\n"
         (Path(staging) / "recipe.json").write_text(recipe_text, encoding="utf-8")
         for log in logs:
             shutil.copy(log, Path(staging) / f"log_{log.parent.name}.jsonl")

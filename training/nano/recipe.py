@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
-from typing import Any, Self
-
-from lisa.errors import ConfigError
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -47,39 +44,6 @@ class NanoRecipe:
     lora_rank: int = 16
     lora_alpha: int = 32
     questions: int = 10
-    decoder: Stage = field(default_factory=lambda: Stage(700, 10, 1e-3))
-    language: Stage = field(default_factory=lambda: Stage(120, 4, 8e-4, 12))
-    joint: Stage = field(default_factory=lambda: Stage(130, 4, 5e-4, 10))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
-        return asdict(self)
-
-    def with_overrides(self, overrides: list[str]) -> Self:
-        """Apply `name=value` and `stage.name=value` strings.
-
-        Raises:
-            ConfigError: If a name is unknown or a value is not a finite number.
-        """
-        recipe = self
-        for item in overrides:
-            name, _, value = item.partition("=")
-            recipe = _set(recipe, name.split("."), value, item)
-        return recipe
-
-
-def _set(target: Any, path: list[str], value: str, item: str) -> Any:
-    known = [f.name for f in fields(target)] if is_dataclass(target) else []
-    if not known:
-        raise ConfigError(f"{item!r} has a dot behind a number: write the number's name alone.")
-    if path[0] not in known:
-        raise ConfigError(
-            f"{item!r} names no number of the recipe: choose from {', '.join(known)}."
-        )
-    current = getattr(target, path[0])
-    if len(path) > 1:
-        return replace(target, **{path[0]: _set(current, path[1:], value, item)})
-    try:
-        return replace(target, **{path[0]: type(current)(float(value))})
-    except (TypeError, ValueError, OverflowError) as error:
-        raise ConfigError(f"{item!r} needs a number after the equals sign.") from error
+    decoder: Stage = field(default_factory=lambda: Stage(1500, 10, 1e-3))
+    language: Stage = field(default_factory=lambda: Stage(360, 4, 8e-4, 12))
+    joint: Stage = field(default_factory=lambda: Stage(190, 4, 5e-4, 10))

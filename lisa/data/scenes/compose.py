@@ -11,7 +11,8 @@ from PIL import Image, ImageEnhance
 
 from lisa.data.scenes.backgrounds import paint_background
 from lisa.data.scenes.cutouts import OPAQUE, CutoutLibrary
-from lisa.types import ImageSize
+from lisa.masks import mask_to_box
+from lisa.types import Box, ImageSize
 
 CANVAS = 256
 """Longest side of a scene in pixels."""
@@ -35,13 +36,16 @@ class SceneObject:
         name: what it is.
         cutout: path of its cut-out, relative to the library's root.
         mask: its visible pixels, bool (H, W).
-        box: tight box of `mask`, xyxy in pixels, right and bottom exclusive.
     """
 
     name: str
     cutout: str
     mask: BoolMask
-    box: tuple[int, int, int, int]
+
+    @property
+    def box(self) -> Box | None:
+        """The smallest box around `mask`, xyxy in pixels, right and bottom exclusive."""
+        return mask_to_box(self.mask)
 
 
 @dataclass(frozen=True)
@@ -62,12 +66,6 @@ class Scene:
     def names(self) -> tuple[str, ...]:
         """Names of the objects, back to front."""
         return tuple(o.name for o in self.objects)
-
-
-def tight_box(mask: BoolMask) -> tuple[int, int, int, int]:
-    """Tight xyxy box of a mask that has at least one pixel, right and bottom exclusive."""
-    rows, columns = np.nonzero(mask)
-    return int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1
 
 
 def _canvas_size(rng: np.random.Generator) -> ImageSize:
@@ -160,7 +158,6 @@ def compose_scene(
                 placed.append((name, path))
                 break
     objects = tuple(
-        SceneObject(name, path, mask, tight_box(mask))
-        for (name, path), mask in zip(placed, masks, strict=True)
+        SceneObject(name, path, mask) for (name, path), mask in zip(placed, masks, strict=True)
     )
     return Scene(picture, objects, seed)

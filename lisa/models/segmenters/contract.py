@@ -7,7 +7,7 @@ M masks a prompt, (h, w) the feature grid. Low-resolution logits have four times
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeVar
 
@@ -24,9 +24,11 @@ class SegmenterFeatures:
 
     Attributes:
         embedding: (B, C, h, w).
+        skips: Maps finer than the embedding, each (B, channels, height, width), if there are any.
     """
 
     embedding: Tensor
+    skips: tuple[Tensor, ...] = ()
 
     def __len__(self) -> int:
         """Return the number of images B."""
@@ -34,18 +36,25 @@ class SegmenterFeatures:
 
     def select(self, index: Tensor) -> SegmenterFeatures:
         """Return the features of the images ``index`` (long, (K,)), which may repeat."""
-        return SegmenterFeatures(self.embedding.index_select(0, index.to(self.embedding.device)))
+        rows = index.to(self.embedding.device)
+        return self._map(lambda one: one.index_select(0, rows))
 
     def to(
         self, device: torch.device | str | None = None, dtype: torch.dtype | None = None
     ) -> SegmenterFeatures:
         """Return the features on another device or in another floating dtype."""
-        return SegmenterFeatures(self.embedding.to(device=device, dtype=dtype))
+        return self._map(lambda one: one.to(device=device, dtype=dtype))
 
     @staticmethod
     def concat(parts: Sequence[SegmenterFeatures]) -> SegmenterFeatures:
         """Join the features of several calls, in order; at least one."""
-        return SegmenterFeatures(torch.cat([part.embedding for part in parts]))
+        skips = zip(*(part.skips for part in parts), strict=True)
+        return SegmenterFeatures(
+            torch.cat([part.embedding for part in parts]), tuple(map(torch.cat, skips))
+        )
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> SegmenterFeatures:
+        return SegmenterFeatures(change(self.embedding), tuple(map(change, self.skips)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,6 +6,8 @@ it decodes one image, repeats that image's data for each prompt, and keeps the m
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from segment_anything.modeling.mask_decoder import (
     MaskDecoder as MetaMaskDecoder,
@@ -53,7 +55,14 @@ class MaskDecoder(MetaMaskDecoder):  # type: ignore[misc]
         )
 
     def forward(
-        self, image: Tensor, image_pe: Tensor, sparse: Tensor, dense: Tensor, *, multimask: bool
+        self,
+        image: Tensor,
+        image_pe: Tensor,
+        sparse: Tensor,
+        dense: Tensor,
+        skips: Sequence[Tensor] = (),
+        *,
+        multimask: bool,
     ) -> MaskOutputs:
         """Decode N prompts.
 
@@ -62,6 +71,8 @@ class MaskDecoder(MetaMaskDecoder):  # type: ignore[misc]
             image_pe: (1, C, h, w) positions of the grid; broadcast, never repeated.
             sparse: (N, K, C).
             dense: (N, C, h, w).
+            skips: Nothing, or what each of the two upscalings adds to its result: (N, C / 4, 2h,
+                2w) and (N, C / 8, 4h, 4w), as SAM 2 does (Ravi et al. 2024, appendix D).
             multimask: False for mask token 0 alone, True for all others.
         """
         count, channels, h, w = image.shape
@@ -75,7 +86,17 @@ class MaskDecoder(MetaMaskDecoder):  # type: ignore[misc]
         heads = self.output_hypernetworks_mlps[chosen]
         kernels = torch.stack([head(mask_tokens[:, i]) for i, head in enumerate(heads)], dim=1)
         pixels = pixels.transpose(1, 2).reshape(count, channels, h, w)
-        upscaled = self.output_upscaling(pixels)  # (N, C / 8, 4h, 4w)
+        upscaled = self._upscale(pixels, skips)  # (N, C / 8, 4h, 4w)
         logits = (kernels @ upscaled.flatten(2)).unflatten(2, upscaled.shape[-2:])
         iou = self.iou_prediction_head(states[:, 0])[:, chosen]
         return MaskOutputs(logits=logits, iou=iou, mask_tokens=mask_tokens)
+
+    def _upscale(self, pixels: Tensor, skips: Sequence[Tensor]) -> Tensor:
+        if not skips:
+            upscaled: Tensor = self.output_upscaling(pixels)
+            return upscaled
+        first, norm, activation, second, last_activation = self.output_upscaling
+        coarse, fine = skips
+        doubled = activation(norm(first(pixels) + coarse))
+        upscaled = last_activation(second(doubled) + fine)
+        return upscaled

@@ -34,10 +34,18 @@ class PromptableSegmenter(Segmenter):
                 f"The image features have shape {tuple(features.embedding.shape)}, this segmenter "
                 f"reads (images, {', '.join(map(str, expected))}): encode the image with it."
             )
+        prompts = self.complete(prompts, features, image_index)
         sparse, dense = self.prompt_encoder(prompts, count=image_index.shape[0])
         # The decoder changes the image's state for each prompt, so each starts from its own copy.
-        images = features.to(dtype=sparse.dtype).select(image_index).embedding
+        own = features.to(dtype=sparse.dtype).select(image_index)
+        positions = self.prompt_encoder.get_dense_pe()
         outputs: MaskOutputs = self.mask_decoder(
-            images, self.prompt_encoder.get_dense_pe(), sparse, dense, multimask=multimask
+            own.embedding, positions, sparse, dense, own.skips, multimask=multimask
         )
         return outputs
+
+    def complete(
+        self, prompts: MaskPrompts, features: SegmenterFeatures, image_index: Tensor
+    ) -> MaskPrompts:
+        """Return the prompts with what this segmenter adds to them; SAM adds nothing."""
+        return prompts

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from lisa.models.segmenters.config import SegmenterConfig
 from lisa.models.segmenters.contract import (
-    MaskOutputs,
     MaskPrompts,
     SegmenterFeatures,
     register_segmenter,
@@ -26,6 +25,9 @@ from lisa.models.segmenters.promptable import PromptableSegmenter
 _DRAWN = 4.0
 """What a drawn prompt says inside (and, negated, outside): a probability of 98 %."""
 
+_DILATIONS = (1, 2, 4, 1)
+"""Of the neck's residual blocks, in cells of the grid."""
+
 _SPOT = 6.0
 """Radius of a drawn click in pixels of the frame."""
 
@@ -36,8 +38,10 @@ class TrunkSamConfig(SegmenterConfig):
 
     Attributes:
         image_size: Side S of the square frame in pixels.
-        channels: Channels of the vision tower's maps, fine to coarse.
-        grid_side: Side of the finest map, which is the grid of the features.
+        skip_channels: Channels of the vision tower's two finest maps, fine to coarse; their sides
+            are four and two times that of the grid.
+        channels: Channels of its other maps, fine to coarse.
+        grid_side: Side of the finest of those, which is the grid of the features.
         prompt_dim: Width C of features and prompts.
         decoder_mlp_dim: Hidden width of the decoder's MLPs.
         mask_in_channels: Hidden channels of the mask-prompt encoder.
@@ -46,6 +50,7 @@ class TrunkSamConfig(SegmenterConfig):
     kind: ClassVar[str] = "trunk_sam"
 
     image_size: int = 256
+    skip_channels: tuple[int, int] = (16, 24)
     channels: tuple[int, ...] = (48, 120, 352)
     grid_side: int = 32
     prompt_dim: int = 128
@@ -57,7 +62,10 @@ class Neck(nn.Module):
     """Joins maps of several strides on the grid of the finest one."""
 
     def __init__(self, channels: Sequence[int], width: int) -> None:
-        """Create one 1 x 1 convolution a map and a residual block that mixes neighbours.
+        """Create one 1 x 1 convolution a map, and residual blocks that mix neighbours.
+
+        What things are stands in the coarse maps and where they end in the fine ones: with growing
+        dilation the blocks carry the one to the other across a whole object.
 
         Args:
             channels: Of the maps, fine to coarse.
@@ -66,9 +74,7 @@ class Neck(nn.Module):
         super().__init__()
         self.lateral = nn.ModuleList(nn.Conv2d(c, width, 1) for c in channels)
         self.norm = LayerNorm2d(width)
-        self.mix = nn.Sequential(
-            nn.Conv2d(width, width, 3, padding=1), nn.GELU(), nn.Conv2d(width, width, 3, padding=1)
-        )
+        self.blocks = nn.ModuleList(self._block(width, dilation) for dilation in _DILATIONS)
         self.out_norm = LayerNorm2d(width)
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
@@ -77,9 +83,51 @@ class Neck(nn.Module):
         total = self.lateral[0](maps[0])
         for project, one in zip(self.lateral[1:], maps[1:], strict=True):
             total = total + F.interpolate(project(one), size, mode="bilinear", align_corners=False)
-        normed = self.norm(total)
-        joined: Tensor = self.out_norm(normed + self.mix(normed))
-        return joined
+        joined: Tensor = self.norm(total)
+        for block in self.blocks:
+            joined = joined + block(joined)
+        return cast(Tensor, self.out_norm(joined))
+
+    @staticmethod
+    def _block(width: int, dilation: int) -> nn.Sequential:
+        last = nn.Conv2d(width, width, 3, padding=1)
+        # A fresh block changes nothing: many of them learn as easily as one.
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(cast(Tensor, last.bias))
+        return nn.Sequential(
+            nn.Conv2d(width, width, 3, padding=dilation, dilation=dilation), nn.GELU(), last
+        )
+
+
+class Skips(nn.Module):
+    """Prepares the two finest maps for the upscalings of the mask decoder.
+
+    The grid is too coarse for borders: masks of small things that come from it alone cannot be
+    right, however well the thing was found.
+    """
+
+    def __init__(self, channels: Sequence[int], width: int) -> None:
+        """Create two convolutions a map, once a picture and not once a prompt.
+
+        Args:
+            channels: Of the two maps, fine to coarse.
+            width: Width C of the embedding.
+        """
+        super().__init__()
+        fine, coarse = channels
+        self.coarse = self._block(coarse, width // 4)
+        self.fine = self._block(fine, width // 8)
+
+    @staticmethod
+    def _block(channels: int, width: int) -> nn.Sequential:
+        return nn.Sequential(
+            nn.Conv2d(channels, width, 1), nn.GELU(), nn.Conv2d(width, width, 3, padding=1)
+        )
+
+    def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Turn maps (B, channels, 4h, 4w) and (B, channels, 2h, 2w) into what upscalings add."""
+        fine, coarse = maps
+        return self.coarse(coarse), self.fine(fine)
 
 
 @register_segmenter
@@ -96,6 +144,7 @@ class TrunkSamSegmenter(PromptableSegmenter):
         self.image_size = config.image_size
         self.prompt_dim = config.prompt_dim
         self.grid = (config.grid_side, config.grid_side)
+        self.skips = Skips(config.skip_channels, config.prompt_dim)
         self.neck = Neck(config.channels, config.prompt_dim)
         self.prompt_encoder = PromptEncoder(
             embed_dim=config.prompt_dim,
@@ -113,35 +162,31 @@ class TrunkSamSegmenter(PromptableSegmenter):
         """Join the hidden states of B pictures.
 
         Args:
-            inputs: Per stage (B, h * w, channels), as `lisa.models.trunk.TrunkModel` returns them.
+            inputs: Per stage (B, h * w, channels), fine to coarse, as
+                `lisa.models.trunk.TrunkModel` returns them.
         """
         maps = []
         for states in inputs:
             side = math.isqrt(states.shape[1])
             maps.append(states.transpose(1, 2).unflatten(2, (side, side)))
-        return SegmenterFeatures(self.neck(maps))
+        finest = len(self.config.skip_channels)
+        return SegmenterFeatures(self.neck(maps[finest:]), self.skips(maps[:finest]))
 
-    def decode(
-        self,
-        features: SegmenterFeatures,
-        image_index: Tensor,
-        prompts: MaskPrompts,
-        *,
-        multimask: bool = False,
-    ) -> MaskOutputs:
-        """Decode N prompts; see :meth:`Segmenter.decode`.
+    def complete(
+        self, prompts: MaskPrompts, features: SegmenterFeatures, image_index: Tensor
+    ) -> MaskPrompts:
+        """Draw points and boxes as a mask prompt too.
 
-        Points and boxes are drawn as a mask prompt too: a small decoder takes far longer to learn
-        what coordinates mean than to read a map.
+        A small decoder takes far longer to learn what coordinates mean than to read a map.
         """
         undrawn = prompts.masks is None and prompts.dense is None
         pointed = prompts.points is not None or prompts.boxes is not None
-        if undrawn and pointed:
-            prompts.check(image_index.shape[0], self.prompt_dim, self.grid)
-            image = features.select(image_index).embedding
-            # In float32, where a pixel of the frame is still a pixel.
-            prompts = replace(prompts, masks=self._draw(image.float(), prompts).to(image.dtype))
-        return super().decode(features, image_index, prompts, multimask=multimask)
+        if not (undrawn and pointed):
+            return prompts
+        prompts.check(image_index.shape[0], self.prompt_dim, self.grid)
+        image = features.select(image_index).embedding
+        # In float32, where a pixel of the frame is still a pixel.
+        return replace(prompts, masks=self._draw(image.float(), prompts).to(image.dtype))
 
     def _draw(self, image: Tensor, prompts: MaskPrompts) -> Tensor:
         """Draw points and boxes as maps (N, 1, 4h, 4w) of about the range of logits."""

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from lisa.data.scenes import CutoutLibrary, Scene, compose_scene
-from lisa.data.scenes.compose import CANVAS, MIN_AREA, tight_box
+from lisa.data.scenes.compose import CANVAS, MIN_AREA
 from lisa.data.scenes.cutouts import LONGEST_SIDE
 from lisa.errors import DataError
 from tests.tiny_nano import library, write_cutouts
@@ -65,17 +65,6 @@ def test_masks_are_disjoint_and_enough_is_visible(scenes: list[Scene]) -> None:
         stacked = np.stack([item.mask for item in scene.objects])
         assert stacked.sum(axis=0).max() == 1
         assert stacked.sum(axis=(1, 2)).min() >= MIN_AREA
-
-
-def test_boxes_are_tight(scenes: list[Scene]) -> None:
-    for item in (item for scene in scenes for item in scene.objects):
-        left, top, right, bottom = item.box
-        inside = item.mask[top:bottom, left:right]
-        assert inside.sum() == item.mask.sum()
-        assert inside[0].any() and inside[-1].any() and inside[:, 0].any() and inside[:, -1].any()
-    one_pixel = np.zeros((5, 7), bool)
-    one_pixel[2, 3] = True
-    assert tight_box(one_pixel) == (3, 2, 4, 3)
 
 
 def test_masks_lie_where_the_objects_are(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from lisa.models import LisaModel, TrunkConfig, TrunkModel
 from lisa.models.backbone import vision_tower_states
 from lisa.types import Conversation
 from tests.tiny import SEG_ID, emit, picture
-from tests.tiny_nano import ARCHITECTURE, CHANNELS, encode, nano_model, nano_processor
+from tests.tiny_nano import ARCHITECTURE, MAPS, encode, nano_model, nano_processor
 
 END = 1
 
@@ -27,9 +27,9 @@ def test_states_are_timms_maps_row_by_row() -> None:
     output = tower(pixels)
     maps = tower.trunk(pixels)
     assert [tuple(one.shape[1:]) for one in output.hidden_states] == [
-        (side * side, channels) for side, channels in zip((8, 4, 2), CHANNELS, strict=True)
+        (side * side, channels) for side, channels in zip((32, 16, 8, 4, 2), MAPS, strict=True)
     ]
-    torch.testing.assert_close(output.hidden_states[0][1, 8 * 3 + 5], maps[0][1, :, 3, 5])
+    torch.testing.assert_close(output.hidden_states[2][1, 8 * 3 + 5], maps[2][1, :, 3, 5])
     assert output.last_hidden_state is output.hidden_states[-1]
 
 
@@ -37,7 +37,7 @@ def test_building_keeps_timms_initialisation() -> None:
     torch.manual_seed(3)
     tower = TrunkModel(TrunkConfig(architecture=ARCHITECTURE))
     torch.manual_seed(3)
-    plain = timm.create_model(ARCHITECTURE, features_only=True, out_indices=(2, 3, 4))
+    plain = timm.create_model(ARCHITECTURE, features_only=True, out_indices=(0, 1, 2, 3, 4))
     for name, tensor in plain.state_dict().items():
         assert torch.equal(tower.trunk.state_dict()[name], tensor), name
 

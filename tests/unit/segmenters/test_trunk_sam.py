@@ -9,6 +9,7 @@ from lisa.models.segmenters.trunk_sam import Neck, TrunkSamConfig, TrunkSamSegme
 
 CONFIG = TrunkSamConfig(
     image_size=64,
+    skip_channels=(3, 4),
     channels=(6, 10),
     grid_side=8,
     prompt_dim=16,
@@ -32,7 +33,7 @@ def states(pictures: int, seed: int = 0) -> tuple[torch.Tensor, ...]:
     generator = torch.Generator().manual_seed(seed)
     return tuple(
         torch.randn(pictures, side * side, channels, generator=generator)
-        for side, channels in ((8, 6), (4, 10))
+        for side, channels in ((32, 3), (16, 4), (8, 6), (4, 10))
     )
 
 
@@ -76,9 +77,31 @@ def test_the_neck_keeps_places() -> None:
 def test_encoding_a_batch_is_encoding_each(segmenter: TrunkSamSegmenter) -> None:
     together = segmenter.encode(states(3))
     assert together.embedding.shape == (3, 16, 8, 8)
+    assert [tuple(skip.shape) for skip in together.skips] == [(3, 4, 16, 16), (3, 2, 32, 32)]
     for picture in range(3):
         alone = segmenter.encode(tuple(one[picture : picture + 1] for one in states(3)))
         torch.testing.assert_close(alone.embedding[0], together.embedding[picture])
+        for one, all_of_them in zip(alone.skips, together.skips, strict=True):
+            torch.testing.assert_close(one[0], all_of_them[picture])
+
+
+@pytest.mark.parametrize("stage", [0, 1])
+def test_a_fine_map_changes_the_mask_where_it_changes(
+    segmenter: TrunkSamSegmenter, stage: int
+) -> None:
+    """The two finest maps skip the transformer: a change in one corner stays in that corner."""
+    plain = states(1)
+    side = 32 >> stage
+    changed = [one.clone() for one in plain]
+    changed[stage].unflatten(1, (side, side))[:, : side // 8, -side // 8 :] += 3
+    index, prompts = torch.tensor([0]), prompts_of("both", 1)
+    before, after = (
+        segmenter.decode(segmenter.encode(one), index, prompts).logits for one in (plain, changed)
+    )
+    difference = (after - before).abs()[0, 0]
+    assert difference[:4, -4:].max() > 1e-2
+    torch.testing.assert_close(difference[8:, :], torch.zeros(24, 32), atol=1e-5, rtol=0)
+    torch.testing.assert_close(difference[:, :-8], torch.zeros(32, 24), atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("kind", ["points", "boxes", "masks", "both"])

@@ -9,7 +9,7 @@ import torch
 from lisa.data.scenes import CutoutLibrary, compose_scene
 from lisa.errors import DataError
 from lisa.models.backbone import vision_tower_states
-from tests.tiny_nano import CHANNELS, library, nano_model, nano_processor
+from tests.tiny_nano import MAPS, library, nano_model, nano_processor
 from training.nano import corpus as module
 from training.nano.corpus import Corpus, batches, build_corpus
 
@@ -47,7 +47,7 @@ def test_scenes_and_maps_come_back(tmp_path: Path, cutouts: CutoutLibrary) -> No
         frame = processor.transform(scene.image)[0]
         with torch.no_grad():
             expected = vision_tower_states(model.backbone, frame[None])
-        assert [state.shape[2] for state in kept.image.vision_states] == list(CHANNELS)
+        assert [state.shape[2] for state in kept.image.vision_states] == list(MAPS)
         for one, other in zip(kept.image.vision_states, expected, strict=True):
             torch.testing.assert_close(one, other, atol=2e-3, rtol=2e-3)  # kept in half precision
 

@@ -54,7 +54,7 @@ def trained(tmp_path: Path) -> tuple[LisaModel, Path]:
     out = tmp_path / "nano"
     (out / "demo").mkdir(parents=True)
     (out / "demo" / "picture.txt").write_text("stays")
-    recipe = NanoRecipe().with_overrides([f"lora_rank={RANK}", f"lora_alpha={ALPHA}"])
+    recipe = NanoRecipe(lora_rank=RANK, lora_alpha=ALPHA)
     pack(model, nano_processor(), adapter, recipe, out, [log])
     return model, out
 
@@ -78,7 +78,8 @@ def test_the_packed_model_answers_like_the_trained_one(trained) -> None:
     assert {p.dtype for p in loaded.parameters()} == {torch.float32}
     assert not [name for name, _ in loaded.named_parameters() if "lora" in name]
     for found, expected in zip(outputs(loaded), outputs(model), strict=True):
-        torch.testing.assert_close(found, expected, atol=1e-2, rtol=1e-2)
+        # Kept in half precision, on which a dozen layers of large random weights stand.
+        torch.testing.assert_close(found, expected, atol=1e-2 * expected.abs().max(), rtol=0)
 
 
 def test_the_pipeline_takes_the_folder(trained, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,1 @@
+"""`lisa data`, `lisa train` and `lisa merge`."""
