@@ -144,7 +144,7 @@ def _read_index(path: Path) -> dict[str, str]:
 
 def _describe(path: Path) -> Iterator[tuple[str, TensorInfo]]:
     if path.suffix != ".safetensors":
-        for name, tensor in _load_pickled(path).items():
+        for name, tensor in _load_pickled(path, "meta").items():
             yield name, TensorInfo.of(tensor)
         return
     try:
@@ -161,7 +161,7 @@ def _describe(path: Path) -> Iterator[tuple[str, TensorInfo]]:
 
 def _read(path: Path) -> Iterator[tuple[str, Tensor]]:
     if path.suffix != ".safetensors":
-        tensors = _load_pickled(path)
+        tensors = _load_pickled(path, "cpu")
         while tensors:
             # One by one, so that a file that had to be read whole frees what is converted.
             yield tensors.popitem()
@@ -171,11 +171,11 @@ def _read(path: Path) -> Iterator[tuple[str, Tensor]]:
             yield name, file.get_tensor(name)
 
 
-def _load_pickled(path: Path) -> dict[str, Tensor]:
+def _load_pickled(path: Path, device: str) -> dict[str, Tensor]:
     # Files in torch's older format (before 1.6) cannot be mapped and are read whole.
     mapped = zipfile.is_zipfile(path)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+        content = torch.load(path, map_location=device, weights_only=True, mmap=mapped)
     except _PICKLE_ERRORS as error:
         raise _damaged(path) from error
     if not isinstance(content, dict) or not all(isinstance(v, Tensor) for v in content.values()):
