@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import math
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -20,15 +19,15 @@ from typing import Any, TypeVar
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from tqdm import tqdm
 
 from lisa.errors import DataError
+from training.log import RunLog
+from training.schedule import learning_rate_share
 
 Batch = TypeVar("Batch")
 
 _FINAL_SHARE = 0.02
 _STATE = "state.safetensors"
-_LOG = "log.jsonl"
 
 
 @dataclass(frozen=True)
@@ -67,14 +66,6 @@ class StepReport:
     values: Mapping[str, float]
 
 
-def learning_rate_share(step: int, settings: RunSettings) -> float:
-    """Return the share of the peak learning rate at a step, in (0, 1]."""
-    if step < settings.warmup:
-        return (step + 1) / settings.warmup
-    done = (step - settings.warmup) / max(1, settings.steps - settings.warmup)
-    return _FINAL_SHARE + (1 - _FINAL_SHARE) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
-
-
 def run(
     settings: RunSettings,
     parameters: Mapping[str, Tensor],
@@ -97,13 +88,14 @@ def run(
         list(parameters.values()), lr=settings.learning_rate, betas=(0.9, 0.95), weight_decay=0.0
     )
     first = done = _load_state(settings, parameters, optimizer)
-    _forget(settings.folder / _LOG, first)
-    progress = tqdm(total=settings.steps, initial=first, desc=settings.name, unit="step")
-    with (settings.folder / _LOG).open("a", encoding="utf-8") as log:
+    with RunLog(settings.folder, first, settings.steps, show=True, name=settings.name) as log:
         for step, batch in enumerate(itertools.islice(batches, first, settings.steps), first):
             began = time.perf_counter()
+            share = learning_rate_share(
+                step, settings.steps, settings.warmup, "cosine", final=_FINAL_SHARE
+            )
             for group in optimizer.param_groups:
-                group["lr"] = settings.learning_rate * learning_rate_share(step, settings)
+                group["lr"] = settings.learning_rate * share
             report = loss_of(batch, step)
             if not torch.isfinite(report.loss):
                 raise DataError(
@@ -115,37 +107,20 @@ def run(
             norm = torch.nn.utils.clip_grad_norm_(parameters.values(), settings.clip)
             optimizer.step()
             seconds = time.perf_counter() - began
-            line = {
-                "step": step,
-                **report.values,
-                "norm": float(norm),
-                "seconds": round(seconds, 3),
-            }
-            log.write(json.dumps({k: _short(v) for k, v in line.items()}) + "\n")
-            log.flush()
-            progress.set_postfix({k: f"{v:.3f}" for k, v in report.values.items()}, refresh=False)
-            progress.update()
+            log.write(
+                step,
+                {
+                    "loss": report.loss.item(),
+                    **report.values,
+                    "norm": float(norm),
+                    "seconds": round(seconds, 3),
+                },
+            )
             done = step + 1
             if done % settings.save_every == 0 or done == settings.steps:
                 _save_state(settings, parameters, optimizer, done)
-    progress.close()
     if done < settings.steps:
         raise DataError(f"The batches end after {done} of {settings.steps} steps: give more data.")
-
-
-def _forget(log: Path, first: int) -> None:
-    """Drop the lines of steps that are done again: all from `first` on, and one that was cut."""
-    if not log.exists():
-        return
-    lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
-    kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] < first]
-    staging = log.with_suffix(".part")
-    staging.write_text("".join(kept), encoding="utf-8")
-    os.replace(staging, log)
-
-
-def _short(value: float) -> float:
-    return round(value, 5) if isinstance(value, float) else value
 
 
 def _save_state(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -96,14 +95,3 @@ def _open(path: Path) -> Any:
         return safe_open(path, framework="pt")
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{str(path)!r} is missing or damaged ({error}).") from error
-
-
-def read_metadata(folder: Path) -> dict[str, str]:
-    """Return the metadata beside the weights."""
-    with _open(folder / TRAINED) as file:
-        return dict(file.metadata() or {})
-
-
-def dump(value: Any) -> str:
-    """Write plain values as metadata."""
-    return json.dumps(value, sort_keys=True)

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from lisa.errors import DataError
-from training.loop import RunSettings, StepReport, learning_rate_share, run
+from training.loop import RunSettings, StepReport, run
 
 STEPS = 4
 
@@ -141,17 +141,3 @@ def test_a_state_of_another_run_is_one_sentence(tmp_path: Path) -> None:
     other = {"other": nn.Parameter(torch.ones(2))}
     with pytest.raises(DataError, match=r"other is not in it.*choose another folder"):
         run(settings(tmp_path), other, Data(), lambda batch, step: StepReport(batch.sum(), {}))
-
-
-def test_the_learning_rate_rises_and_falls(tmp_path: Path) -> None:
-    of = settings(tmp_path, steps=200, warmup=20)
-    shares = [learning_rate_share(step, of) for step in range(200)]
-    assert all(0 < share <= 1 for share in shares)
-    assert shares[0] == 1 / 20
-    assert max(shares) == shares[19] == shares[20] == 1
-    assert shares[:20] == sorted(shares[:20])
-    assert shares[20:] == sorted(shares[20:], reverse=True)
-    assert 0.02 <= shares[-1] < 0.021
-    assert learning_rate_share(10_000, of) == pytest.approx(0.02)
-    assert learning_rate_share(0, settings(tmp_path, steps=1, warmup=0)) == 1
-    assert 0 < learning_rate_share(3, settings(tmp_path, steps=4, warmup=50)) < 1
