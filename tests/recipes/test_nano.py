@@ -98,9 +98,9 @@ def test_the_whole_recipe(tmp_path: Path, stamps: Path, capsys, monkeypatch) -> 
     assert isinstance(pipeline(picture(60, 90), "Where is the cow?", max_new_tokens=4).text, str)
 
     # Again: everything is read, nothing done, and the same comes out.
-    monkeypatch.setattr(program, "name_states", lambda *args: 1 / 0)
-    monkeypatch.setattr(program, "train_projector", lambda *args: 1 / 0)
-    monkeypatch.setattr("training.nano.corpus.compose_scene", lambda *args: 1 / 0)
+    monkeypatch.setattr(program, "name_states", lambda *args, **kwargs: 1 / 0)
+    monkeypatch.setattr(program, "train_projector", lambda *args, **kwargs: 1 / 0)
+    monkeypatch.setattr("training.nano.corpus.compose_scene", lambda *args, **kwargs: 1 / 0)
     assert program.main(command(tmp_path, stamps)) == 0
     again = load_file(out / DELTA_FILE)
     assert again.keys() == delta.keys()

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from lisa.data.scenes import CutoutLibrary, Scene, compose_scene
+from lisa.data.scenes import WIDE, CutoutLibrary, Scene, compose_scene
 from lisa.errors import DataError
 from lisa.masks import decode_rle, encode_rle
 from lisa.models import EncodedImage, LisaModel
@@ -92,7 +92,10 @@ def build_corpus(
     with index.open("a") as file:
         progress = tqdm(total=len(seeds), initial=done, desc="scenes", unit="scene")
         for begin in range(done, len(seeds), _BATCH):
-            scenes = [compose_scene(library, seed) for seed in seeds[begin : begin + _BATCH]]
+            scenes = [
+                compose_scene(library, seed, variation=WIDE)
+                for seed in seeds[begin : begin + _BATCH]
+            ]
             frames = torch.stack([processor.transform(scene.image)[0] for scene in scenes])
             with torch.no_grad():
                 states = vision_tower_states(model.backbone, frames)

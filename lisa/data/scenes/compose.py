@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageEnhance
+from PIL import Image
 
 from lisa.data.scenes.backgrounds import paint_background
 from lisa.data.scenes.cutouts import OPAQUE, CutoutLibrary
+from lisa.data.scenes.variation import PLAIN, Variation, compress, vary
 from lisa.masks import mask_to_box
 from lisa.types import Box, ImageSize
 
@@ -76,22 +77,6 @@ def _canvas_size(rng: np.random.Generator) -> ImageSize:
     return ImageSize(short, CANVAS) if rng.random() < 0.5 else ImageSize(CANVAS, short)
 
 
-def _vary(cutout: Image.Image, longest: int, rng: np.random.Generator) -> Image.Image:
-    """Resize, mirror, turn and re-light a cut-out."""
-    scale = longest / max(cutout.size)
-    shape = (max(1, round(cutout.width * scale)), max(1, round(cutout.height * scale)))
-    varied = cutout.resize(shape, Image.Resampling.LANCZOS)
-    if rng.random() < 0.5:
-        varied = varied.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    if rng.random() < 0.5:
-        varied = varied.rotate(rng.uniform(-18, 18), Image.Resampling.BICUBIC, expand=True)
-    colours = varied.convert("RGB")
-    for enhance in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
-        colours = enhance(colours).enhance(rng.uniform(0.8, 1.2))
-    colours.putalpha(varied.getchannel("A"))
-    return colours
-
-
 def _place(
     cutout: Image.Image, size: ImageSize, masks: Sequence[BoolMask], rng: np.random.Generator
 ) -> tuple[tuple[int, int], BoolMask] | None:
@@ -122,6 +107,7 @@ def compose_scene(
     *,
     names: Sequence[str] | None = None,
     cutouts: Mapping[str, str] | None = None,
+    variation: Variation = PLAIN,
 ) -> Scene:
     """Compose the scene of a seed.
 
@@ -130,6 +116,7 @@ def compose_scene(
         seed: decides everything that the other arguments leave open.
         names: objects that must be in the scene; others are not added. None draws two to five.
         cutouts: name -> which of its cut-outs to use; others are drawn.
+        variation: how much looks change.
 
     Returns:
         The scene; an object that finds no room after several tries is left out, so a scene can
@@ -149,7 +136,7 @@ def compose_scene(
         path = (cutouts or {}).get(name) or str(rng.choice(library.files[name]))
         for shrink in (1.0, 0.8, 0.6):
             longest = int(rng.uniform(0.26, 0.6) * CANVAS * shrink)
-            varied = _vary(library.load(path), longest, rng)
+            varied = vary(library.load(path), longest, rng, variation)
             place = _place(varied, size, masks, rng)
             if place is not None:
                 position, mask = place
@@ -160,4 +147,4 @@ def compose_scene(
     objects = tuple(
         SceneObject(name, path, mask) for (name, path), mask in zip(placed, masks, strict=True)
     )
-    return Scene(picture, objects, seed)
+    return Scene(compress(picture, rng, variation), objects, seed)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lisa.data.scenes import CutoutLibrary, Scene, compose_scene
+from lisa.data.scenes import PLAIN, WIDE, CutoutLibrary, Scene, compose_scene
 from lisa.data.scenes.compose import CANVAS, MIN_AREA
 from lisa.data.scenes.cutouts import LONGEST_SIDE
 from lisa.errors import DataError
@@ -118,3 +118,14 @@ def test_cutouts_without_anything_in_them_are_one_sentence(tmp_path: Path) -> No
         opened.load("clear.png")
     with pytest.raises(DataError, match=r"text\.png cannot be read"):
         opened.load("text.png")
+
+
+def test_wide_variation_changes_looks_and_keeps_masks_true(cutouts: CutoutLibrary) -> None:
+    for seed in list(SEEDS)[:10]:
+        plain = compose_scene(cutouts, seed, names=["cow"], variation=PLAIN)
+        wide = compose_scene(cutouts, seed, names=["cow"], variation=WIDE)
+        again = compose_scene(cutouts, seed, names=["cow"], variation=WIDE)
+        assert wide.image.tobytes() == again.image.tobytes() != plain.image.tobytes()
+        assert wide.image.mode == "RGB"
+        assert wide.objects[0].mask.shape == (wide.image.height, wide.image.width)
+        assert wide.objects[0].mask.sum() >= MIN_AREA

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lisa.data.scenes import CutoutLibrary, compose_scene
+from lisa.data.scenes import WIDE, CutoutLibrary, Variation, compose_scene
 from lisa.errors import DataError
 from lisa.models.backbone import vision_tower_states
 from tests.tiny_nano import MAPS, library, nano_model, nano_processor
@@ -40,7 +40,7 @@ def test_scenes_and_maps_come_back(tmp_path: Path, cutouts: CutoutLibrary) -> No
     corpus = build_corpus(tmp_path, model, processor, cutouts, SEEDS)
     assert len(corpus) == len(SEEDS)
     for index, seed in enumerate(SEEDS):
-        scene, kept = compose_scene(cutouts, seed), corpus[index]
+        scene, kept = compose_scene(cutouts, seed, variation=WIDE), corpus[index]
         assert (kept.seed, kept.names) == (seed, scene.names)
         assert np.array_equal(kept.masks, np.stack([item.mask for item in scene.objects]))
         assert kept.image.original_size == (scene.image.height, scene.image.width)
@@ -58,11 +58,11 @@ def test_an_interrupted_build_goes_on_to_the_same_files(
     built(tmp_path / "whole", cutouts)
     calls = []
 
-    def compose(library: CutoutLibrary, seed: int):
+    def compose(library: CutoutLibrary, seed: int, variation: Variation):
         calls.append(seed)
         if len(calls) == 4:
             raise KeyboardInterrupt
-        return compose_scene(library, seed)
+        return compose_scene(library, seed, variation=variation)
 
     monkeypatch.setattr(module, "compose_scene", compose)
     with pytest.raises(KeyboardInterrupt):
