@@ -10,7 +10,8 @@ from lisa.settings import build_settings, read_yaml
 from training.adapters import fold_adapters, number_types, start_learning
 from training.checkpoints import faults_of
 from training.config import TrainConfig
-from training.run import CONFIG_FILE, open_start
+from training.run import CONFIG_FILE
+from training.start import open_start
 from training.state import load_trained
 
 

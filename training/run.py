@@ -16,7 +16,6 @@ import yaml
 import lisa
 from lisa.data.formats import read_registry
 from lisa.errors import ConfigError, DataError
-from lisa.pipeline import LisaPipeline
 from lisa.settings import plain
 from training.adapters import describe, learning_mode, start_learning
 from training.checkpoints import drop_old_checkpoints, step_of, write_checkpoint
@@ -25,6 +24,7 @@ from training.engine import Engine
 from training.log import RunLog
 from training.mixture import Mixture, WeightedReader
 from training.resume import CHECKPOINTS, check_same_run, starting_point
+from training.start import open_start
 from training.step import LossSumsOf, take_step
 from training.stream import Slots, micro_batches
 
@@ -98,25 +98,6 @@ def train(config: TrainConfig, *, resume: bool = False) -> Path:
     engine.close()
     assert checkpoint is not None
     return checkpoint
-
-
-def open_start(config: TrainConfig) -> LisaPipeline:
-    """Load the model that a run starts from.
-
-    Raises:
-        CheckpointError: If its weights cannot be found, read, or do not fit.
-    """
-    start = config.model
-    return LisaPipeline.from_pretrained(
-        start.start,
-        device=config.device,
-        dtype=start.dtype,
-        segmenter_dtype=None if start.dtype == "auto" else start.dtype,
-        revision=start.revision,
-        vision_tower=start.vision_tower,
-        template=start.template,
-        quantize=start.quantize,
-    )
 
 
 def open_mixture(config: TrainConfig) -> Mixture:
