@@ -1,1 +1,4 @@
-"""Measures what the models answer: metrics, fixed scenes and speed. Imports `lisa` only."""
+"""Measures what the models answer: metrics, questions on any data set, fixed scenes and speed.
+
+Imports `lisa` only.
+"""

@@ -62,8 +62,9 @@ def _measure(
         results[name] = known[name].load()()
         if not quiet:
             print(name)
+            width = max([24, *map(len, results[name])])
             for what, value in results[name].items():
-                print(f"  {what:<24} {value:.3f}")
+                print(f"  {what:<{width}} {value:.3f}")
     return results
 
 

@@ -27,6 +27,7 @@ from lisa.hub import resolve
 from lisa.images import ImageSource, open_image
 from lisa.masks import mask_to_box
 from lisa.models import EncodedImage, GenerateOutput, LisaModel
+from lisa.models.region_prompts import region_prompts
 from lisa.phrases import phrase_before
 from lisa.processor import LisaProcessor, check_settings, shown_image
 from lisa.tokenization import escape_control_tokens
@@ -210,7 +211,11 @@ class LisaPipeline:
             PromptError: If a conversation is empty, too long, or shows no picture.
         """
         index = [shown_image(c) for c in conversations] if image_index is None else image_index
-        rows = [self.processor.encode_conversation(self._escaped(c)) for c in conversations]
+        sizes = [images[i].original_size for i in index]
+        rows = [
+            self.processor.encode_conversation(self._escaped(c), size=size)
+            for c, size in zip(conversations, sizes, strict=True)
+        ]
         input_ids, mask = self.processor.pad(rows)
         room = self.processor.settings.context_length - input_ids.shape[1]
         device = self.model.device
@@ -224,7 +229,6 @@ class LisaPipeline:
         )
         for given, gained in zip(images, output.images, strict=True):
             self._gained[given] = gained
-        sizes = [images[i].original_size for i in index]
         return [
             self._prediction(output, row, conversation, sizes[row], index[row])
             for row, conversation in enumerate(conversations)
@@ -253,7 +257,8 @@ class LisaPipeline:
         """
         shown = image if isinstance(image, EncodedImage) else self.encode(image)
         shown = self._gained.get(shown, shown)
-        prompts = self.processor.encode_region(
+        prompts = region_prompts(
+            self.processor.transform,
             shown.original_size,
             points=points,
             point_labels=point_labels,

@@ -12,20 +12,17 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from transformers import AutoImageProcessor, AutoProcessor
 from transformers.image_processing_utils import BaseImageProcessor
 from transformers.utils.hub import PushToHubMixin
 
-from lisa.errors import CheckpointError, ConfigError, PromptError
+from lisa.errors import CheckpointError, ConfigError, ImageError, PromptError
 from lisa.models.config import LisaConfig
-from lisa.models.segmenters import MaskPrompts
 from lisa.prompts import (
     SupervisedIds,
     encode_prompt,
@@ -36,13 +33,10 @@ from lisa.prompts import (
 from lisa.tokenization import TextTokenizer, load_tokenizer
 from lisa.tokens import IGNORE_INDEX, REJECT_TOKEN, SEG_TOKEN
 from lisa.transforms import SegmenterTransform
-from lisa.types import Box, Conversation, ImagePart, ImageSize
+from lisa.types import Conversation, ImagePart, ImageSize
 
 PROCESSOR_FILE = "processor_config.json"
 _GLUED = re.compile(rf"(?<=\w)(?={re.escape(SEG_TOKEN)}|{re.escape(REJECT_TOKEN)})")
-
-# What a binary mask becomes as a mask prompt: logits that are sure, as the segmenter's own are.
-_INSIDE, _OUTSIDE = 10.0, -10.0
 
 
 @dataclass(frozen=True)
@@ -51,13 +45,13 @@ class ProcessorSettings:
 
     Attributes:
         template: Name of the conversation template.
-        image_tokens: Image tokens P of one picture.
+        image_tokens: Image tokens P of one picture; None if they vary with its size.
         image_token_id: Id that stands for each of them.
         context_length: Most positions of a sequence, image tokens included.
     """
 
     template: str
-    image_tokens: int
+    image_tokens: int | None
     image_token_id: int
     context_length: int
 
@@ -67,7 +61,8 @@ class ImageInputs:
     """B pictures for `LisaModel.encode_images`.
 
     Attributes:
-        pixel_values: (B, ...) for the backbone.
+        pixel_values: (B, ...) for the backbone; or the patches of all pictures behind each other,
+            where `backbone_inputs` holds their grids.
         sam_pixel_values: (B, 3, S, S) for the segmenter.
         original_sizes: Of the pictures in pixels.
         resized_sizes: Of the pictures inside the segmenter's frame.
@@ -123,7 +118,7 @@ class LisaProcessor(PushToHubMixin):
         self.transform = transform
         self.settings = settings
         self.image_processor = image_processor
-        self._template = get_template(settings.template)
+        self._template = get_template(settings.template, tokenizer)
 
     # --- Loading and saving -------------------------------------------------------------------
 
@@ -203,14 +198,25 @@ class LisaProcessor(PushToHubMixin):
             raise PromptError(
                 f"A conversation shows picture {wrong[0]} of {len(images)}: count from 0."
             )
-        rows = [self.encode_conversation(c, add_generation_prompt) for c in conversations]
+        sizes = [ImageSize(images[i].height, images[i].width) for i in index]
+        rows = [
+            self.encode_conversation(c, add_generation_prompt, size)
+            for c, size in zip(conversations, sizes, strict=True)
+        ]
         ids, mask = self.pad(rows)
         return ModelInputs(
             ids, mask, torch.tensor(list(index), dtype=torch.long), self.encode_images(images)
         )
 
     def encode_images(self, images: Sequence[Image.Image]) -> ImageInputs:
-        """Prepare the pixels of B RGB pictures."""
+        """Prepare the pixels of B RGB pictures.
+
+        Raises:
+            ImageError: If the backbone does not take a picture of such a shape.
+        """
+        sizes = tuple(ImageSize(image.height, image.width) for image in images)
+        for size in sizes:
+            self.count_image_tokens(size)
         framed = [self.transform(image) for image in images]
         frames = torch.stack([frame for frame, _ in framed])
         pixels: Tensor = frames
@@ -222,15 +228,49 @@ class LisaProcessor(PushToHubMixin):
         return ImageInputs(
             pixels,
             frames,
-            tuple(ImageSize(image.height, image.width) for image in images),
+            sizes,
             tuple(size for _, size in framed),
             extra,
         )
 
+    def count_image_tokens(self, size: ImageSize | None) -> int:
+        """Return how many image tokens P a picture has.
+
+        Args:
+            size: Of the picture; may be left out where all pictures have the same number.
+
+        Raises:
+            ImageError: If the backbone does not take a picture of such a shape.
+            PromptError: If the size is left out and needed.
+        """
+        if self.settings.image_tokens is not None:
+            return self.settings.image_tokens
+        if size is None:
+            raise PromptError(
+                "A picture's number of image tokens varies with its size: give the size too."
+            )
+        images = cast(Any, self.image_processor)
+        try:
+            patches = images.get_number_of_image_patches(*size, {})
+        except ValueError as error:
+            raise ImageError(
+                f"The model cannot look at a picture of {size.height} x {size.width} pixels "
+                f"({error}): crop it."
+            ) from error
+        return int(patches) // int(images.merge_size) ** 2
+
     def encode_conversation(
-        self, conversation: Conversation, add_generation_prompt: bool = True
+        self,
+        conversation: Conversation,
+        add_generation_prompt: bool = True,
+        size: ImageSize | None = None,
     ) -> list[int]:
         """Return the ids of a conversation, with P image tokens for each picture that it shows.
+
+        Args:
+            conversation: Control tokens in its texts are honoured.
+            add_generation_prompt: End with the words after which the assistant begins to answer.
+            size: Of the picture, as `count_image_tokens` takes it.
 
         Raises:
             PromptError: If it is empty or longer than the model's context.
@@ -242,7 +282,9 @@ class LisaProcessor(PushToHubMixin):
             )
         placeholder = image_placeholder(self.tokenizer)
         text = self._template.render(conversation, placeholder, add_generation_prompt)
-        ids = self._expand(encode_prompt(self.tokenizer, text, self.settings.image_token_id))
+        token, add_bos = self.settings.image_token_id, not self._template.writes_begin
+        ids = encode_prompt(self.tokenizer, text, token, add_bos)
+        ids = self._expand(ids, ids, self.count_image_tokens(size), token)
         limit = self.settings.context_length
         if len(ids) >= limit:
             raise PromptError(
@@ -252,59 +294,23 @@ class LisaProcessor(PushToHubMixin):
         return ids
 
     def encode_example(
-        self, conversation: Conversation, max_tokens: int | None = None
+        self,
+        conversation: Conversation,
+        max_tokens: int | None = None,
+        size: ImageSize | None = None,
     ) -> SupervisedIds:
         """Return a whole conversation as ids and labels to learn from, image tokens expanded.
 
         Args:
             conversation: Ends with an answer.
             max_tokens: Cut behind this many ids, a picture counted as one; None keeps all.
+            size: Of the picture, as `count_image_tokens` takes it.
         """
-        token = self.settings.image_token_id
+        token, count = self.settings.image_token_id, self.count_image_tokens(size)
         example = encode_training(self.tokenizer, self._template, conversation, token, max_tokens)
-        labels = [
-            label
-            for idx, label in zip(example.input_ids, example.labels, strict=True)
-            for label in ([IGNORE_INDEX] * self.settings.image_tokens if idx == token else [label])
-        ]
-        return SupervisedIds(self._expand(example.input_ids), labels)
-
-    def encode_region(
-        self,
-        size: ImageSize,
-        *,
-        points: Sequence[tuple[float, float]] | None = None,
-        point_labels: Sequence[int] | None = None,
-        boxes: Sequence[Box] | None = None,
-        masks: Sequence[NDArray[np.bool_]] | None = None,
-        mask_side: int,
-    ) -> MaskPrompts:
-        """Carry points, boxes or masks of one picture into the segmenter's frame, in float32.
-
-        Args:
-            size: Of the picture.
-            points: (x, y) in pixels of the picture; all of them show one thing.
-            point_labels: 1 for a point on the thing, 0 for one beside it; left out, all are on it.
-            boxes: xyxy in pixels of the picture; each shows one thing. Not together with points.
-            masks: bool (H, W), rough masks of one thing each, alone or one for each box.
-            mask_side: Side of a mask prompt, 4h.
-
-        Raises:
-            PromptError: If nothing is given, or the parts do not fit together.
-        """
-        count = len(points or ())
-        labels = [1] * count if point_labels is None else list(point_labels)
-        _check_region(size, count, len(labels), boxes, masks)
-        frames = None
-        if masks:
-            stacked = torch.from_numpy(np.stack([np.asarray(m, dtype=np.float32) for m in masks]))
-            coverage = self.transform.masks_to_frame(stacked, size, mask_side)
-            frames = (_OUTSIDE + coverage * (_INSIDE - _OUTSIDE)).unsqueeze(1)
-        return MaskPrompts(
-            points=self.transform.points_to_frame(torch.tensor([points]), size) if points else None,
-            point_labels=torch.tensor([labels]) if points else None,
-            boxes=self.transform.boxes_to_frame(torch.tensor(boxes), size) if boxes else None,
-            masks=frames,
+        return SupervisedIds(
+            self._expand(example.input_ids, example.input_ids, count, token),
+            self._expand(example.input_ids, example.labels, count, IGNORE_INDEX),
         )
 
     def pad(self, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
@@ -315,12 +321,15 @@ class LisaProcessor(PushToHubMixin):
         mask = torch.tensor([[False] * (width - len(row)) + [True] * len(row) for row in rows])
         return ids, mask
 
-    def _expand(self, ids: Sequence[int]) -> list[int]:
+    def _expand(
+        self, ids: Sequence[int], values: Sequence[int], count: int, filling: int
+    ) -> list[int]:
+        """Return the values with `count` times `filling` where `ids` show a picture."""
         token = self.settings.image_token_id
         return [
             one
-            for idx in ids
-            for one in ([token] * self.settings.image_tokens if idx == token else [idx])
+            for idx, value in zip(ids, values, strict=True)
+            for one in ([filling] * count if idx == token else [value])
         ]
 
     # --- Back ---------------------------------------------------------------------------------
@@ -355,30 +364,6 @@ def shown_image(conversation: Conversation) -> int:
             "begin with `Conversation().ask(question, image_index=0)`."
         )
     return shown.pop()
-
-
-def _check_region(
-    size: ImageSize,
-    points: int,
-    labels: int,
-    boxes: Sequence[Box] | None,
-    masks: Sequence[NDArray[np.bool_]] | None,
-) -> None:
-    if not points and not boxes and not masks:
-        raise PromptError("There is nothing to segment: give points, boxes or masks.")
-    if points and boxes:
-        raise PromptError("Points and boxes were given together: ask for them one after the other.")
-    if labels != points:
-        raise PromptError(f"There are {points} points and {labels} labels: give one each.")
-    if boxes and masks and len(boxes) != len(masks):
-        raise PromptError(f"There are {len(boxes)} boxes and {len(masks)} masks: give one each.")
-    if points and masks and len(masks) != 1:
-        raise PromptError(f"Points show one thing, and there are {len(masks)} masks: give one.")
-    wrong = [mask.shape for mask in masks or () if mask.shape != tuple(size)]
-    if wrong:
-        raise PromptError(
-            f"A mask has shape {wrong[0]}, the picture {tuple(size)}: make them equal."
-        )
 
 
 def check_settings(settings: ProcessorSettings, config: LisaConfig) -> None:

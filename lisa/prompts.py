@@ -10,12 +10,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from lisa.errors import ConfigError, PromptError
-from lisa.tokenization import TextTokenizer
+from lisa.tokenization import HubTokenizer, TextTokenizer
 from lisa.tokens import IGNORE_INDEX, IMAGE_END_TOKEN, IMAGE_START_TOKEN, IMAGE_TOKEN
-from lisa.types import Conversation, ImagePart, Message, TextPart
+from lisa.types import Conversation, Message, RegionPart, TextPart
 
 
 class Piece(NamedTuple):
@@ -47,12 +47,12 @@ class Template(ABC):
     """How a family of checkpoints writes a conversation.
 
     Attributes:
-        name: Its key in `TEMPLATES`.
-        system: What a conversation without a system message of its own begins with.
+        name: Its key in `TEMPLATES`, or `OWN_CHAT`.
+        writes_begin: Whether the text holds the begin token, so that the tokenizer must not add it.
     """
 
     name: str
-    system: str
+    writes_begin: ClassVar[bool] = False
 
     def render(
         self,
@@ -72,6 +72,23 @@ class Template(ABC):
         """
         pieces = self.pieces(conversation, image_placeholder, add_generation_prompt)
         return "".join(piece.text for piece in pieces)
+
+    @abstractmethod
+    def pieces(
+        self, conversation: Conversation, image_placeholder: str, add_generation_prompt: bool
+    ) -> list[Piece]:
+        """Returns the string of `render` cut where supervision begins and ends."""
+
+
+@dataclass(frozen=True)
+class TurnTemplate(Template):
+    """A template that writes turn behind turn.
+
+    Attributes:
+        system: What a conversation without a system message of its own begins with.
+    """
+
+    system: str
 
     def pieces(
         self, conversation: Conversation, image_placeholder: str, add_generation_prompt: bool
@@ -106,7 +123,7 @@ class Template(ABC):
         """Writes an answer and its end."""
 
 
-class PlainRoles(Template):
+class PlainRoles(TurnTemplate):
     """Vicuna's form: one line, "USER: … ASSISTANT: …", an end token after each answer."""
 
     def _question(self, words: str, system: str | None) -> str:
@@ -120,7 +137,7 @@ class PlainRoles(Template):
         return [Piece(f" {words}</s>", True)]
 
 
-class LlamaInstructions(Template):
+class LlamaInstructions(TurnTemplate):
     """LLaMA 2's form: questions in [INST] brackets, the system text inside the first."""
 
     def _question(self, words: str, system: str | None) -> str:
@@ -137,7 +154,7 @@ class LlamaInstructions(Template):
         return [Piece(f" {words} </s>", True)]
 
 
-class ChatMarkup(Template):
+class ChatMarkup(TurnTemplate):
     """ChatML, which SmolLM2 and Qwen speak: each turn stands between two marks, after its role."""
 
     def _question(self, words: str, system: str | None) -> str:
@@ -149,6 +166,67 @@ class ChatMarkup(Template):
 
     def _answer(self, words: str) -> list[Piece]:
         return [Piece(f"{words}<|im_end|>", True), Piece("\n", False)]
+
+
+@dataclass(frozen=True)
+class OwnChat(Template):
+    """The chat template that came with a checkpoint's tokenizer, with its own marks for pictures.
+
+    Attributes:
+        tokenizer: That brings the template.
+    """
+
+    tokenizer: HubTokenizer
+    writes_begin: ClassVar[bool] = True
+
+    def pieces(
+        self, conversation: Conversation, image_placeholder: str, add_generation_prompt: bool
+    ) -> list[Piece]:
+        """Returns the string of `render` cut where supervision begins and ends.
+
+        Raises:
+            ConfigError: If the template writes no end token behind an answer, or earlier turns
+                differently once another follows: a model could not learn from that.
+        """
+        messages = [_chat_message(message) for message in _alternating(conversation)]
+        pieces: list[Piece] = []
+        written = ""
+        for place, message in enumerate(messages):
+            if message["role"] == "assistant":
+                before = self._continued(written, messages[:place], True)
+                after = self._continued(before, messages[: place + 1], False)
+                answer, end, rest = after[len(before) :].rpartition(self.tokenizer.eos_token)
+                if not end:
+                    raise _unusable("writes no end token behind an answer")
+                pieces += [Piece(before[len(written) :], False), Piece(answer + end, True)]
+                pieces.append(Piece(rest, False))
+                written = after
+        whole = self._continued(written, messages, add_generation_prompt)
+        return [*pieces, Piece(whole[len(written) :], False)]
+
+    def _continued(self, written: str, messages: list[dict[str, Any]], cue: bool) -> str:
+        text = self.tokenizer.render_chat(messages, cue)
+        if not text.startswith(written):
+            raise _unusable("writes earlier turns differently once another follows")
+        return text
+
+
+def _unusable(reason: str) -> ConfigError:
+    return ConfigError(
+        f"The chat template of the checkpoint's tokenizer {reason}: name one of "
+        f"{', '.join(sorted(TEMPLATES))} as the template instead."
+    )
+
+
+def _chat_message(message: Message) -> dict[str, Any]:
+    """Writes a message as chat templates of vision-language models take it."""
+    content = []
+    for part in message.parts:
+        if isinstance(part, TextPart):
+            content.append({"type": "text", "text": part.text})
+        else:
+            content.append({"type": "image"})
+    return {"role": message.role, "content": content}
 
 
 _CURIOUS = (
@@ -171,6 +249,9 @@ TEMPLATES: dict[str, Template] = {
     )
 }
 
+OWN_CHAT = "chat"
+"""Name of the chat template that a tokenizer brings."""
+
 # LISA's own commands use llava_v1 with all its checkpoints, those on LLaMA 2 included.
 _TEMPLATE_OF_REPOSITORY = {
     "lisa-7b-v1": "llava_v1",
@@ -182,12 +263,22 @@ _TEMPLATE_OF_REPOSITORY = {
 _TEMPLATE_OF_THE_REST = "llava_v1"
 
 
-def get_template(name: str) -> Template:
+def get_template(name: str, tokenizer: TextTokenizer | None = None) -> Template:
     """Returns a template by its name.
 
+    Args:
+        name: Key of `TEMPLATES`, or `OWN_CHAT`.
+        tokenizer: Of the model; only its own chat template needs it.
+
     Raises:
-        ConfigError: If no template has this name.
+        ConfigError: If no template has this name, or the tokenizer brings none.
     """
+    if name == OWN_CHAT and isinstance(tokenizer, HubTokenizer) and tokenizer.has_chat_template:
+        return OwnChat(name, tokenizer)
+    if name == OWN_CHAT:
+        raise ConfigError(
+            f"The tokenizer brings no chat template: choose one of {', '.join(sorted(TEMPLATES))}."
+        )
     if name not in TEMPLATES:
         raise ConfigError(
             f'There is no template "{name}"; choose one of {", ".join(sorted(TEMPLATES))}.'
@@ -218,16 +309,19 @@ def image_placeholder(tokenizer: TextTokenizer) -> str:
     return IMAGE_TOKEN
 
 
-def encode_prompt(tokenizer: TextTokenizer, text: str, image_token_id: int) -> list[int]:
+def encode_prompt(
+    tokenizer: TextTokenizer, text: str, image_token_id: int, add_bos: bool = True
+) -> list[int]:
     """Returns the ids of a rendered conversation, with `image_token_id` once for each `<image>`.
 
     The text on either side of a placeholder is tokenised on its own, as LLaVA and LISA do.
+    `add_bos` is False for templates that write the begin token.
     """
     ids: list[int] = []
     for index, chunk in enumerate(text.split(IMAGE_TOKEN)):
         if index:
             ids.append(image_token_id)
-        ids += tokenizer.encode(chunk, add_bos=index == 0)
+        ids += tokenizer.encode(chunk, add_bos=add_bos and index == 0)
     return ids
 
 
@@ -251,12 +345,14 @@ def encode_training(
         PromptError: As `Template.render`.
     """
     pieces = template.pieces(conversation, image_placeholder(tokenizer), False)
-    ids = encode_prompt(tokenizer, "".join(piece.text for piece in pieces), image_token_id)
+    add_bos = not template.writes_begin
+    whole = "".join(piece.text for piece in pieces)
+    ids = encode_prompt(tokenizer, whole, image_token_id, add_bos)
     labels = [IGNORE_INDEX] * len(ids)
     text, begin = "", 0
     for piece in pieces:
         text += piece.text
-        end = _shared_length(ids, encode_prompt(tokenizer, text, image_token_id))
+        end = _shared_length(ids, encode_prompt(tokenizer, text, image_token_id, add_bos))
         if piece.supervised:
             labels[begin:end] = ids[begin:end]
         begin = end
@@ -273,6 +369,10 @@ def _shared_length(ids: list[int], beginning: list[int]) -> int:
 
 def _alternating(conversation: Conversation) -> tuple[Message, ...]:
     messages = conversation.messages
+    if any(isinstance(part, RegionPart) for message in messages for part in message.parts):
+        raise PromptError(
+            "This model does not take regions in a question; describe the place in words."
+        )
     turns = messages[1:] if messages and messages[0].role == "system" else messages
     for index, message in enumerate(turns):
         expected = "assistant" if index % 2 else "user"
@@ -289,11 +389,7 @@ def _words(message: Message, placeholder: str) -> str:
     for part in message.parts:
         if isinstance(part, TextPart):
             words.append(part.text)
-        elif isinstance(part, ImagePart):
-            words.append(f"{IMAGE_TOKEN}\n")
         else:
-            raise PromptError(
-                "This model does not take regions in a question; describe the place in words."
-            )
+            words.append(f"{IMAGE_TOKEN}\n")
     # Also placeholders written into the text itself: both are the same control token by now.
     return "".join(words).replace(IMAGE_TOKEN, placeholder)

@@ -88,15 +88,6 @@ def build_settings(cls: type[Settings], data: Mapping[str, Any], where: str) -> 
     return cast(Settings, built)
 
 
-def change_settings(settings: Settings, words: Iterable[str], where: str) -> Settings:
-    """Return settings with `name.name=value` words applied.
-
-    Raises:
-        ConfigError: As `override` and `build_settings`.
-    """
-    return build_settings(type(settings), override(plain(settings), words), where)
-
-
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """Return the known word that was probably meant; None if none is near."""
     found = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.5)

@@ -1,8 +1,12 @@
-"""Draws what an answer points at onto the picture: filled masks, outlines and numbered labels."""
+"""Draws what an answer points at onto the picture: filled masks, outlines and numbered labels.
+
+And puts pictures with words below them into a grid, to look at many samples or answers at once.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +28,25 @@ COLOURS: tuple[Colour, ...] = (
     (86, 180, 233),
     (240, 228, 66),
 )
+
+GRID_MARGIN = 8
+"""Pixels around each cell of a grid."""
+
+_FONT_SIZE = 13
+_LINE_HEIGHT = 17
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """A picture of a grid.
+
+    Attributes:
+        picture: Not larger than the grid's cells.
+        lines: What stands below it; long lines are wrapped.
+    """
+
+    picture: Image.Image
+    lines: tuple[str, ...]
 
 
 def draw_segments(
@@ -97,3 +120,75 @@ def _write_label(canvas: Image.Image, segment: Segment, label: str, colour: Colo
     draw.rectangle((x, y, x + width, y + height), fill=colour)
     dark = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2] > 150
     draw.text((x + pad - left, y + pad - top), text, font=font, fill="black" if dark else "white")
+
+
+def draw_grid(
+    cells: Sequence[Cell], columns: int, size: tuple[int, int], text_lines: int = 8
+) -> Image.Image:
+    """Puts pictures side by side, with their words below.
+
+    Args:
+        cells: One or more.
+        columns: Most cells in a row.
+        size: `(width, height)` that a picture takes at most.
+        text_lines: Lines of words below a picture; what does not fit is cut.
+
+    Returns:
+        The grid, RGB.
+
+    Raises:
+        DataError: There is nothing to draw.
+    """
+    width, height = size
+    if not cells or min(columns, width, height) < 1:
+        raise DataError(
+            f"a grid of {len(cells)} cells in {columns} columns, each {width} x {height} pixels, "
+            "has nothing to show: give at least one of each."
+        )
+    columns = min(columns, len(cells))
+    rows = -(-len(cells) // columns)
+    whole = height + text_lines * _LINE_HEIGHT
+    shape = (
+        columns * (width + GRID_MARGIN) + GRID_MARGIN,
+        rows * (whole + GRID_MARGIN) + GRID_MARGIN,
+    )
+    grid = Image.new("RGB", shape, "white")
+    for number, cell in enumerate(cells):
+        x = GRID_MARGIN + number % columns * (width + GRID_MARGIN)
+        y = GRID_MARGIN + number // columns * (whole + GRID_MARGIN)
+        grid.paste(cell.picture, (x + (width - cell.picture.width) // 2, y))
+        below = (x, y + cell.picture.height + GRID_MARGIN // 2)
+        _write_lines(grid, cell.lines, below, width, text_lines)
+    return grid
+
+
+def _write_lines(
+    grid: Image.Image, lines: Sequence[str], at: tuple[int, int], width: int, most: int
+) -> None:
+    font = ImageFont.load_default(_FONT_SIZE)
+    draw = ImageDraw.Draw(grid)
+    wrapped = [piece for line in lines for piece in _wrap(line, font, width, most)]
+    if len(wrapped) > most:
+        wrapped = [*wrapped[: most - 1], "..."]
+    for number, line in enumerate(wrapped):
+        draw.text((at[0], at[1] + number * _LINE_HEIGHT), line, font=font, fill="black")
+
+
+def _wrap(
+    line: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int, most: int
+) -> list[str]:
+    # Pillow's own font has Latin letters only.
+    text = " ".join(line.encode("latin-1", "replace").decode("latin-1").split())
+    pieces, current = [], ""
+    for word in text.split(" "):
+        longer = f"{current} {word}" if current else word
+        if current and font.getlength(longer) > width:
+            pieces.append(current)
+            longer = word
+        # A word that is wider than the cell would run into the next one.
+        while font.getlength(longer) > width and len(longer) > 1:
+            longer = longer[:-1]
+        current = longer
+        if len(pieces) > most:
+            break
+    return [*pieces, current]

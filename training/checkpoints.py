@@ -4,6 +4,9 @@ A checkpoint is a folder. It is written beside its place, every file is brought 
 manifest with the size and hash of each file is written last, and only then does it get its name. A
 run that dies in between leaves a folder without a name that counts as a checkpoint, and the one
 before it stays as it was.
+
+A checkpoint of a step that was validated holds its scores, so which one is the best follows from
+the checkpoints themselves: there is no mark beside them that a kill could leave wrong.
 """
 
 from __future__ import annotations
@@ -15,10 +18,12 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from lisa.errors import CheckpointError
 
 MANIFEST = "manifest.json"
+SCORES = "validation.json"
 _NAME = re.compile(r"step-(\d{8})")
 _STAGED = ".staged"
 _BLOCK = 1 << 20
@@ -62,6 +67,28 @@ def latest_checkpoint(folder: Path) -> Path | None:
     return next((one for one in reversed(_named(folder)) if not faults_of(one)), None)
 
 
+def best_checkpoint(folder: Path) -> Path | None:
+    """Return the checkpoint with the highest validation gIoU; of equal ones the first.
+
+    Only those are compared that were asked the same as the newest validated one.
+    """
+    scored = [(one, scores) for one in _named(folder) if (scores := scores_of(one)) is not None]
+    if not scored:
+        return None
+    asked = scored[-1][1]["asked"]
+    return max((one for one in scored if one[1]["asked"] == asked), key=lambda o: o[1]["giou"])[0]
+
+
+def scores_of(checkpoint: Path) -> dict[str, Any] | None:
+    """Return the validation scores of a checkpoint; None if its step was not validated."""
+    try:
+        scores = json.loads((checkpoint / SCORES).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    known = isinstance(scores, dict) and isinstance(scores.get("giou"), float) and "asked" in scores
+    return scores if known else None
+
+
 def step_of(checkpoint: Path) -> int:
     """Return how many steps are done in a checkpoint."""
     found = _NAME.fullmatch(checkpoint.name)
@@ -93,16 +120,16 @@ def faults_of(checkpoint: Path) -> list[str]:
     return faults
 
 
-def drop_old_checkpoints(folder: Path, keep: int, protected: Path | None = None) -> None:
-    """Delete all but the newest `keep` checkpoints and the protected one, and what was left staged.
+def drop_old_checkpoints(folder: Path, keep: int) -> None:
+    """Delete all but the newest `keep` checkpoints and the best one, and what was left staged.
 
     Args:
         folder: That holds the checkpoints of a run.
         keep: How many of the newest stay, 1 or more.
-        protected: Stays whatever its age, for instance the best one.
     """
+    best = best_checkpoint(folder)
     for one in _named(folder)[:-keep]:
-        if one != protected:
+        if one != best:
             # Renamed first: a folder that is half deleted must not look like a checkpoint.
             gone = one.with_suffix(_STAGED)
             shutil.rmtree(gone, ignore_errors=True)

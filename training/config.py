@@ -24,7 +24,12 @@ class ModelSettings:
     """Where a run starts from.
 
     Attributes:
-        start: `lisa-nano`, a folder or a hub id; a published LISA, one of ours, or a merged run.
+        start: `lisa-nano`, a folder or a hub id; a published LISA, one of ours, a merged run, or,
+            with `segmenter`, a vision-language model that knows nothing of masks.
+        segmenter: SAM's weights in Meta's layout, a file or a folder with one such file; for a
+            start from a vision-language model.
+        image_tokens: Most image tokens of a picture; for a start from a vision-language model in
+            which they vary with the picture's size.
         revision: Of a hub id.
         vision_tower: Folder or hub id of the CLIP that published layouts leave out.
         template: Conversation template instead of the checkpoint's own.
@@ -35,6 +40,8 @@ class ModelSettings:
     """
 
     start: str = "lisa-nano"
+    segmenter: Path | None = None
+    image_tokens: int | None = None
     revision: str | None = None
     vision_tower: str | None = None
     template: str | None = None
@@ -82,6 +89,31 @@ class DataSettings:
 
 
 @dataclass(frozen=True)
+class ValidationSettings:
+    """What is asked while learning, and how often.
+
+    Attributes:
+        registry: File that names the data sets to ask about: those under `validation`, or, if it
+            has none there, all; or one data set. Null takes `validation` of `data.registry`, and
+            nothing is asked if there is none.
+        every: Steps from one validation to the next; there is also one before the first step and
+            one after the last. 0 for none at all.
+        records: At most so many records are asked about, evenly over all; always the same ones.
+        pictures: How many of them are drawn with their answers.
+    """
+
+    registry: Path | None = None
+    every: int = 500
+    records: int = 200
+    pictures: int = 8
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot run."""
+        if self.records < 1 or self.every < 0 or self.pictures < 0:
+            raise ConfigError("records must be 1 or more, every and pictures 0 or more.")
+
+
+@dataclass(frozen=True)
 class OptimizerSettings:
     """How it learns: AdamW.
 
@@ -115,6 +147,20 @@ class OptimizerSettings:
             raise ConfigError(f"{', '.join(low)} must be 1 or more.")
         if self.learning_rate <= 0 or self.warmup < 0 or self.clip <= 0:
             raise ConfigError("learning_rate and clip must be above 0, warmup not below.")
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """What runs passes and steps; it changes what a process holds, not what is learnt.
+
+    Attributes:
+        kind: "accelerate" (one process, or DDP: each holds everything) or "deepspeed" (ZeRO).
+        zero_stage: What DeepSpeed divides among the processes: 2 for gradients and the optimiser's
+            moments, 3 for the backbone's weights too.
+    """
+
+    kind: Literal["accelerate", "deepspeed"] = "accelerate"
+    zero_stage: Literal[2, 3] = 2
 
 
 @dataclass(frozen=True)
@@ -170,7 +216,9 @@ class TrainConfig:
         output: What it leaves behind.
         learning: What learns.
         optimizer: How it learns.
+        engine: What runs it.
         loss: What is minimised.
+        validation: What is asked while learning.
         seed: Of fresh weights, samples, order and dropout.
         device: "auto", "cpu", "cuda", "mps".
     """
@@ -180,7 +228,9 @@ class TrainConfig:
     model: ModelSettings = field(default_factory=ModelSettings)
     learning: LearningSettings = field(default_factory=LearningSettings)
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
+    engine: EngineSettings = field(default_factory=EngineSettings)
     loss: LossSettings = field(default_factory=LossSettings)
+    validation: ValidationSettings = field(default_factory=ValidationSettings)
     seed: int = 0
     device: str = "auto"
 
@@ -189,14 +239,25 @@ def read_config(path: Path, words: Sequence[str] = ()) -> TrainConfig:
     """Read a configuration file with `key=value` words applied.
 
     Args:
-        path: Of the YAML file; the registry it names is relative to it.
+        path: Of the YAML file; the registries it names are relative to it.
         words: Such as `optimizer.steps=20`; a registry named here is relative to where we are.
+
+    Returns:
+        The configuration; its registries have absolute paths.
 
     Raises:
         ConfigError: Naming every key that is unknown or missing and every value of a wrong type.
     """
-    written = build_settings(TrainConfig, override(read_yaml(path), words), str(path))
-    if any(word.startswith("data.registry=") for word in words):
-        return written
-    registry = path.parent / written.data.registry.expanduser()
-    return replace(written, data=replace(written.data, registry=registry))
+    config = build_settings(TrainConfig, override(read_yaml(path), words), str(path))
+    data = replace(config.data, registry=_locate(config.data.registry, "data", path, words))
+    asked = config.validation.registry
+    if asked is not None:
+        asked = _locate(asked, "validation", path, words)
+    return replace(config, data=data, validation=replace(config.validation, registry=asked))
+
+
+def _locate(registry: Path, section: str, path: Path, words: Sequence[str]) -> Path:
+    """Return where a registry lies, also for who reads the run's own configuration elsewhere."""
+    from_here = any(word.startswith(f"{section}.registry=") for word in words)
+    place = Path() if from_here else path.parent
+    return (place / registry.expanduser()).absolute()

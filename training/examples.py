@@ -95,7 +95,7 @@ def encode_sample(sample: Sample, processor: LisaProcessor, max_length: int) -> 
     size = ImageSize(image.height, image.width)
     rows, masks, shortened = [], [], 0
     for dialogue in sample.dialogues:
-        row, kept, lost = _encode_dialogue(dialogue, processor, max_length, sample.key)
+        row, kept, lost = _encode_dialogue(dialogue, size, processor, max_length, sample.key)
         rows.append(row)
         masks.append(_read_masks(kept, size, sample.key))
         shortened += lost
@@ -105,7 +105,7 @@ def encode_sample(sample: Sample, processor: LisaProcessor, max_length: int) -> 
 
 
 def _encode_dialogue(
-    dialogue: Dialogue, processor: LisaProcessor, max_length: int, key: str
+    dialogue: Dialogue, size: ImageSize, processor: LisaProcessor, max_length: int, key: str
 ) -> tuple[SupervisedIds, Dialogue, bool]:
     """Encode a dialogue; one that is too long loses its last turns, the first turn its last words.
 
@@ -113,11 +113,11 @@ def _encode_dialogue(
         The ids, the dialogue as far as it is in them, and whether anything was lost.
     """
     most = min(max_length, processor.settings.context_length)
-    kept, row = dialogue, _encode(dialogue, processor, key)
+    kept, row = dialogue, _encode(dialogue, size, processor, key)
     whole = len(row.input_ids)
     while len(row.input_ids) > most and len(kept.conversation.messages) > 2:
         kept = _without_last_turn(kept)
-        row = _encode(kept, processor, key)
+        row = _encode(kept, size, processor, key)
     cut = SupervisedIds(row.input_ids[:most], row.labels[:most])
     lost = len(cut.input_ids) < len(row.input_ids)
     if lost and (kept.segments or all(label == IGNORE_INDEX for label in cut.labels)):
@@ -128,9 +128,11 @@ def _encode_dialogue(
     return cut, kept, len(cut.input_ids) < whole
 
 
-def _encode(dialogue: Dialogue, processor: LisaProcessor, key: str) -> SupervisedIds:
+def _encode(
+    dialogue: Dialogue, size: ImageSize, processor: LisaProcessor, key: str
+) -> SupervisedIds:
     try:
-        return processor.encode_example(_escape(dialogue.conversation, processor))
+        return processor.encode_example(_escape(dialogue.conversation, processor), size=size)
     except PromptError as error:
         raise DataError(f"{key} cannot be put into the template: {error}") from error
 

@@ -14,7 +14,7 @@ from training.config import TrainConfig
 
 CHECKPOINTS = "checkpoints"
 # What may change between two parts of a run, because it changes nothing that is learnt.
-_FREE = ("output.", "device", "data.workers", "data.damaged_share")
+_FREE = ("output.", "validation.", "device", "data.workers", "data.damaged_share")
 
 
 def starting_point(config: TrainConfig, resume: bool) -> Path | None:

@@ -8,7 +8,9 @@ seed that each micro-batch sets anew. That is why a run that was killed goes on 
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
@@ -18,15 +20,26 @@ from lisa.data.formats import read_registry
 from lisa.errors import ConfigError, DataError
 from lisa.settings import plain
 from training.adapters import describe, learning_mode, start_learning
-from training.checkpoints import drop_old_checkpoints, step_of, write_checkpoint
+from training.card import CARD, CardFacts, write_card
+from training.checkpoints import (
+    SCORES,
+    best_checkpoint,
+    drop_old_checkpoints,
+    scores_of,
+    step_of,
+    write_checkpoint,
+)
 from training.config import TrainConfig
-from training.engine import Engine
+from training.engines.build import build_engine
+from training.engines.contract import Engine
 from training.log import RunLog
 from training.mixture import Mixture, WeightedReader
 from training.resume import CHECKPOINTS, check_same_run, starting_point
 from training.start import open_start
-from training.step import LossSumsOf, take_step
+from training.state import load_trained, save_state
+from training.step import take_step
 from training.stream import Slots, micro_batches
+from training.validation import Validation, tracked
 
 CONFIG_FILE = "config.yaml"
 _LEAST_BEFORE_STOPPING = 100
@@ -62,13 +75,16 @@ def train(config: TrainConfig, *, resume: bool = False) -> Path:
         model.backbone.gradient_checkpointing_enable({"use_reentrant": False})
     learning_mode(model)
     mixture = open_mixture(config)
-    autocast = {torch.bfloat16: "bf16", torch.float16: "fp16"}.get(model.backbone.dtype, "no")
-    engine = Engine(LossSumsOf(model), learning, config.optimizer, autocast, config.output)
+    # ZeRO-3 divides the weights, so both come before the engine.
+    learns = describe(plan, learning)
+    metadata = None if checkpoint is None else load_trained(checkpoint, learning)
+    engine = build_engine(model, learning, config)
+    validation = Validation(config, pipeline, engine.process, engine.processes)
     first = skipped = 0
-    if checkpoint is not None:
+    if checkpoint is not None and metadata is not None:
         first = step_of(checkpoint)
-        metadata = engine.load(checkpoint)
         check_same_run(metadata, config, engine.processes, checkpoint)
+        engine.load_moments(checkpoint)
         skipped = int(metadata["skipped"])
     settings = config.optimizer
     slots = Slots(settings.batch, settings.accumulation, engine.processes, engine.process)
@@ -80,11 +96,15 @@ def train(config: TrainConfig, *, resume: bool = False) -> Path:
         max_length=config.data.max_length,
         workers=config.data.workers,
     )
+    facts = _facts(config, mixture, learns, engine.processes)
     if engine.process == 0:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / CONFIG_FILE).write_text(yaml.safe_dump(plain(config), sort_keys=False))
-        print(describe(plan, learning))
+        print(facts.learns)
     with RunLog(folder, first, settings.steps, show=engine.process == 0) as log:
+        validation.begin(first)
+        if first == 0:
+            _validate(validation, engine, 0)
         for step in range(first, settings.steps):
             micro = [next(batches) for _ in range(settings.accumulation)]
             values = take_step(engine, config, micro, step)
@@ -93,8 +113,10 @@ def train(config: TrainConfig, *, resume: bool = False) -> Path:
             done = step + 1
             skipped += int(values["skipped"])
             _check_damage(skipped, done * slots.pictures, config.data.damaged_share)
-            if done % config.output.save_every == 0 or done == settings.steps:
-                checkpoint = _save(engine, config, done, skipped)
+            scores = _validate(validation, engine, done)
+            is_due = done % config.output.save_every == 0 or done == settings.steps
+            if is_due or _is_best(engine, config, scores):
+                checkpoint = _save(engine, facts, done, skipped, scores)
     engine.close()
     assert checkpoint is not None
     return checkpoint
@@ -121,8 +143,40 @@ def _check_damage(skipped: int, seen: int, share: float) -> None:
         )
 
 
-def _save(engine: Engine, config: TrainConfig, done: int, skipped: int) -> Path:
+def _facts(config: TrainConfig, mixture: Mixture, learns: str, processes: int) -> CardFacts:
+    entries = read_registry(config.data.registry).data_sets
+    records = [len(one.reader) for one in mixture.readers]
+    return CardFacts(config, learns, tuple(zip(entries, records, strict=True)), processes)
+
+
+def _validate(validation: Validation, engine: Engine, done: int) -> dict[str, Any] | None:
+    """Return the scores after so many steps; None if there is no validation then."""
+    if not validation.is_due(done):
+        return None
+    with engine.whole():
+        scores = validation.run(done)
+    # A step's own numbers go to the trackers under its number from 0.
+    engine.track(max(done - 1, 0), tracked(scores))
+    return scores
+
+
+def _is_best(engine: Engine, config: TrainConfig, scores: dict[str, Any] | None) -> bool:
+    """Whether no checkpoint has better scores; the first process decides, it sees the folder."""
+    if scores is None or scores["giou"] is None:
+        return False
+    best = best_checkpoint(config.output.folder / CHECKPOINTS)
+    before = None if best is None else scores_of(best)
+    is_best = (
+        before is None or before["asked"] != scores["asked"] or before["giou"] < scores["giou"]
+    )
+    return engine.sum([float(engine.process == 0 and is_best)])[0] > 0
+
+
+def _save(
+    engine: Engine, facts: CardFacts, done: int, skipped: int, scores: dict[str, Any] | None
+) -> Path:
     """Write a checkpoint on the first process while the others wait."""
+    config = facts.config
     folder = config.output.folder / CHECKPOINTS
     metadata = {
         "config": json.dumps(plain(config)),
@@ -131,12 +185,18 @@ def _save(engine: Engine, config: TrainConfig, done: int, skipped: int) -> Path:
         "lisa": lisa.__version__,
     }
 
+    state = engine.state()
+
     def write(staged: Path) -> None:
-        engine.save(staged, metadata)
+        save_state(staged, state, metadata)
         (staged / CONFIG_FILE).write_text(yaml.safe_dump(plain(config), sort_keys=False))
+        write_card(facts, done, staged / CARD)
+        if scores is not None:
+            (staged / SCORES).write_text(json.dumps(scores) + "\n", encoding="utf-8")
 
     if engine.process == 0:
-        write_checkpoint(folder, done, write)
+        made = write_checkpoint(folder, done, write)
+        shutil.copyfile(made / CARD, config.output.folder / CARD)
         drop_old_checkpoints(folder, config.output.keep)
     engine.wait()
     return folder / f"step-{done:08d}"

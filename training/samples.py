@@ -15,10 +15,10 @@ from pathlib import Path
 from lisa.data.mask_sources import MaskSource
 from lisa.data.readers import Task
 from lisa.data.records import Dialogue, Expression, Record, Target
+from lisa.data.wordings import Wording, get_wording, words_of
 from lisa.errors import DataError
 from lisa.tokens import SEG_TOKEN
 from lisa.types import Conversation
-from training.wordings import Wording, get_wording
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class SampleSettings:
     """How conversations are drawn from a record.
 
     Attributes:
-        wording: Key of `training.wordings.WORDINGS`.
+        wording: Key of `lisa.data.wordings.WORDINGS`.
         questions: Most questions about one picture, each a conversation of its own.
         explained: Share of explained records that are answered in words alone; the others are
             answered with the mask, and every second of them with the explanation too.
@@ -98,7 +98,7 @@ def _ask(
     rng: random.Random,
 ) -> Dialogue:
     sentence = said.wording == "sentence"
-    words = {"text": said.text, "thing": said.text.lower()}
+    words = words_of(said)
     questions = wording.sentences if sentence else wording.names
     answers = wording.sentence_answers if sentence else wording.answers
     if settings.rejects and target.is_absent:

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from lisa.pipeline import LisaPipeline
-from training.config import TrainConfig
+from pathlib import Path
+
+from lisa.assemble import assemble, is_base_model
+from lisa.devices import choose_placement
+from lisa.errors import ConfigError
+from lisa.hub import resolve
+from lisa.pipeline import NANO, LisaPipeline
+from training.config import ModelSettings, TrainConfig
+
+_ONLY_FOR_BASE_MODELS = ("segmenter", "image_tokens")
+_NOT_FOR_BASE_MODELS = ("vision_tower", "quantize")
 
 
 def open_start(config: TrainConfig) -> LisaPipeline:
@@ -11,8 +20,13 @@ def open_start(config: TrainConfig) -> LisaPipeline:
 
     Raises:
         CheckpointError: If its weights cannot be found, read, or do not fit.
+        ConfigError: If a setting is missing or has no use for this model.
     """
     start = config.model
+    folder = None if start.start == NANO else resolve(start.start, start.revision)
+    if folder is not None and is_base_model(folder):
+        return _from_base_model(config, folder)
+    _refuse(start, _ONLY_FOR_BASE_MODELS, "is a LISA already")
     return LisaPipeline.from_pretrained(
         start.start,
         device=config.device,
@@ -23,3 +37,30 @@ def open_start(config: TrainConfig) -> LisaPipeline:
         template=start.template,
         quantize=start.quantize,
     )
+
+
+def _from_base_model(config: TrainConfig, folder: Path) -> LisaPipeline:
+    start = config.model
+    _refuse(start, _NOT_FOR_BASE_MODELS, "is a vision-language model without masks")
+    if start.segmenter is None:
+        raise ConfigError(
+            f"{start.start} is a vision-language model that knows nothing of masks: set "
+            "model.segmenter to SAM's weights, such as sam_vit_h_4b8939.pth."
+        )
+    model, processor = assemble(
+        folder,
+        start.segmenter,
+        choose_placement(config.device, start.dtype),
+        seed=config.seed,
+        template=start.template,
+        image_tokens=start.image_tokens,
+    )
+    return LisaPipeline(model, processor)
+
+
+def _refuse(start: ModelSettings, names: tuple[str, ...], reason: str) -> None:
+    given = [f"model.{name}" for name in names if getattr(start, name) is not None]
+    if given:
+        raise ConfigError(
+            f"{start.start} {reason}, where {' and '.join(given)} has no use: leave it out."
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,54 +18,29 @@ TRAINED = "trained.safetensors"
 OPTIMIZER = "optimizer.safetensors"
 
 
-def save_state(
-    folder: Path,
-    parameters: Mapping[str, Tensor],
-    optimizer: torch.optim.Optimizer,
-    metadata: Mapping[str, str],
-) -> None:
+@dataclass(frozen=True, eq=False)
+class TrainingState:
+    """What a run goes on from.
+
+    Attributes:
+        trained: What learns, whole, by name.
+        moments: What the optimiser remembers, as `moments_of` names it.
+    """
+
+    trained: Mapping[str, Tensor]
+    moments: Mapping[str, Tensor]
+
+
+def save_state(folder: Path, state: TrainingState, metadata: Mapping[str, str]) -> None:
     """Write `trained.safetensors` and `optimizer.safetensors` into a folder.
 
     Args:
         folder: That is there.
-        parameters: What learns, by name.
-        optimizer: Over exactly these parameters.
+        state: Of the run.
         metadata: Kept beside the weights.
     """
-    trained = {name: one.detach().cpu().contiguous() for name, one in parameters.items()}
-    moments: dict[str, Tensor] = {}
-    for name, parameter in parameters.items():
-        for key, value in optimizer.state.get(parameter, {}).items():
-            moments[f"{key}/{name}"] = value.detach().cpu().contiguous()
-    save_file(trained, folder / TRAINED, metadata=dict(metadata))
-    save_file(moments, folder / OPTIMIZER)
-
-
-def load_state(
-    folder: Path, parameters: Mapping[str, Tensor], optimizer: torch.optim.Optimizer
-) -> dict[str, str]:
-    """Restore what :func:`save_state` wrote, in place.
-
-    Returns:
-        The metadata.
-
-    Raises:
-        CheckpointError: If it is damaged or of a run in which other parts learn.
-    """
-    metadata = load_trained(folder, parameters)
-    state: dict[str, dict[str, Any]] = {}
-    with _open(folder / OPTIMIZER) as file:
-        for key in file.keys():
-            kind, name = key.split("/", 1)
-            state.setdefault(name, {})[kind] = file.get_tensor(key)
-    for name, parameter in parameters.items():
-        if name in state:
-            moved = {
-                kind: value if kind == "step" else value.to(parameter.device)
-                for kind, value in state[name].items()
-            }
-            optimizer.state[parameter] = moved
-    return metadata
+    save_file(_on_cpu(state.trained), folder / TRAINED, metadata=dict(metadata))
+    save_file(_on_cpu(state.moments), folder / OPTIMIZER)
 
 
 def load_trained(folder: Path, parameters: Mapping[str, Tensor]) -> dict[str, str]:
@@ -88,6 +64,54 @@ def load_trained(folder: Path, parameters: Mapping[str, Tensor]) -> dict[str, st
             for name, parameter in parameters.items():
                 parameter.copy_(file.get_tensor(name))
         return dict(file.metadata() or {})
+
+
+def moments_of(
+    optimizer: torch.optim.Optimizer, parameters: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Name what an optimiser remembers.
+
+    Args:
+        optimizer: Over exactly these parameters.
+        parameters: By name.
+
+    Returns:
+        Such as `exp_avg/NAME`, for those parameters that have had a gradient.
+    """
+    return {
+        f"{kind}/{name}": value
+        for name, parameter in parameters.items()
+        for kind, value in optimizer.state.get(parameter, {}).items()
+    }
+
+
+def restore_moments(
+    folder: Path, optimizer: torch.optim.Optimizer, parameters: Mapping[str, Tensor]
+) -> None:
+    """Restore what an optimiser remembered.
+
+    Args:
+        folder: That :func:`save_state` wrote into.
+        optimizer: Over exactly these parameters.
+        parameters: By the names that :func:`moments_of` was given.
+
+    Raises:
+        CheckpointError: If it is damaged.
+    """
+    state: dict[str, dict[str, Tensor]] = {}
+    with _open(folder / OPTIMIZER) as file:
+        for key in file.keys():
+            kind, name = key.split("/", 1)
+            if name in parameters:
+                # AdamW counts its steps on the CPU.
+                device = "cpu" if kind == "step" else parameters[name].device
+                state.setdefault(name, {})[kind] = file.get_tensor(key).to(device)
+    for name, moments in state.items():
+        optimizer.state[parameters[name]] = moments
+
+
+def _on_cpu(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: one.detach().cpu().contiguous() for name, one in tensors.items()}
 
 
 def _open(path: Path) -> Any:

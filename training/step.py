@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from lisa.models import LisaModel
-from lisa.models.losses import LossSums
+from lisa.models import LisaModel, LisaOutput
+from lisa.models.losses import LossSums, LossWeights, lisa_loss
 from training.config import LossSettings, TrainConfig
-from training.engine import Engine
+from training.engines.contract import Engine
 from training.examples import Batch
 from training.schedule import learning_rate_share
 from training.stream import MicroBatch
@@ -47,8 +47,12 @@ class LossSumsOf(nn.Module):
             gt_masks=[masks.to(device) for masks in batch.gt_masks],
             supervised_logits_only=True,
         )
-        assert output.losses is not None
-        return torch.stack([getattr(output.losses, f.name).float() for f in fields(LossSums)])
+        return stack_sums(output)
+
+
+def stack_sums(output: LisaOutput) -> Tensor:
+    """Return the fields of the output's `LossSums` as (6,): many processes add one tensor."""
+    return torch.stack([getattr(output.losses, one.name).float() for one in fields(LossSums)])
 
 
 @dataclass(frozen=True)
@@ -119,18 +123,15 @@ def _parts(
         engine: Whose micro-batch this is; None for the sums of a whole step.
         accumulation: Micro-batches of a step on each process.
     """
-    sums = LossSums(*found)
-    tokens, masks, share = counts.tokens, counts.masks, 1.0
+    sums, share = LossSums(*found), 1.0
     if engine is not None and weights.normalize == "micro_batch":
-        tokens, masks = float(sums.text_count.detach()), float(sums.mask_count.detach())
         share = 1 / (accumulation * engine.processes)
-    tokens, masks = max(tokens, 1.0), max(masks, 1.0)
-    return {
-        "text": weights.text * share * sums.text_loss_sum / tokens,
-        "bce": weights.bce * share * sums.bce_sum / masks,
-        "dice": weights.dice * share * sums.dice_sum / masks,
-        "auxiliary": weights.auxiliary * share * sums.auxiliary_sum / masks,
-    }
+    else:
+        tokens, masks = found.new_tensor(counts.tokens), found.new_tensor(counts.masks)
+        sums = replace(sums, text_count=tokens, mask_count=masks)
+    names = [f.name for f in fields(LossWeights)]
+    loss = lisa_loss(sums, LossWeights(**{name: getattr(weights, name) for name in names}))
+    return {name: share * getattr(loss, name) for name in names}
 
 
 def _count(engine: Engine, micro: Sequence[MicroBatch]) -> Counts:

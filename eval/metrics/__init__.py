@@ -1,4 +1,4 @@
-"""Scores of masks: gIoU and cIoU from mergeable per-answer pixel counts."""
+"""Scores of masks from mergeable per-answer counts: gIoU and cIoU, and how often one is given."""
 
 from eval.metrics.iou import (
     IouScores,
@@ -7,5 +7,14 @@ from eval.metrics.iou import (
     score,
     score_as_released,
 )
+from eval.metrics.pointing import PointingScores, score_pointing
 
-__all__ = ["IouScores", "PixelCounts", "count_pixels", "score", "score_as_released"]
+__all__ = [
+    "IouScores",
+    "PixelCounts",
+    "PointingScores",
+    "count_pixels",
+    "score",
+    "score_as_released",
+    "score_pointing",
+]

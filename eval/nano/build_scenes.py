@@ -23,8 +23,8 @@ import numpy as np
 from tqdm import tqdm
 
 from eval.nano.cutout_licences import may_be_shown
-from eval.nano.pictures import BoolMask
 from eval.nano.read_scenes import RECORDS, SCENES
+from eval.questions import BoolMask
 from lisa.data.knowledge import Knowledge, load_knowledge
 from lisa.data.questions import (
     FactSplit,

@@ -10,13 +10,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eval.nano.answers import Result, largest_object_results, pipeline_results
+from eval.answers import Result, pipeline_results
+from eval.nano.largest_object import largest_object_results
 from eval.nano.pictures import GROUPS, Picture, select_questions
-from eval.nano.prediction_log import PredictionLog
 from eval.nano.read_photographs import load_photographs
 from eval.nano.read_scenes import load_scenes
-from eval.nano.report import summarise, to_markdown
+from eval.nano.report import to_markdown
 from eval.nano.worst_answers import save_worst_answers
+from eval.prediction_log import PredictionLog
+from eval.summary import summarise
 from lisa.errors import LisaError
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Pictures, the objects in them, and questions about them that have one right answer."""
+"""Pictures of the evaluation of `lisa-nano`, the objects in them, and what is asked about them."""
 
 from __future__ import annotations
 
@@ -8,16 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from eval.questions import BoolMask, Question
 from lisa.errors import DataError
 from lisa.masks import RunLengths, decode_rle, polygons_to_mask
-from lisa.types import Box, ImageSize
+from lisa.types import ImageSize
 
 if TYPE_CHECKING:
     from PIL import Image
-
-BoolMask = NDArray[np.bool_]
 
 GROUPS = (
     "naming",
@@ -75,29 +73,6 @@ class PictureObject:
 
 
 @dataclass(frozen=True)
-class Question:
-    """A question with one right answer.
-
-    Attributes:
-        key: Unique over the whole evaluation.
-        group: One of `GROUPS`.
-        target: Index of the asked object in its picture; None where the right answer is no mask.
-        text: The question in words; None for a click or a box.
-        point: `(x, y)` in pixels, inside the target; only for a click.
-        box: Tight `xyxy` box of the target; only for a box.
-        subsets: Names of subsets of the group that are also scored apart.
-    """
-
-    key: str
-    group: str
-    target: int | None
-    text: str | None = None
-    point: tuple[float, float] | None = None
-    box: Box | None = None
-    subsets: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class Picture:
     """A picture with its objects and questions.
 
@@ -106,7 +81,7 @@ class Picture:
         sha256: Its digest, so that every score is of the same pixels.
         size: In pixels.
         objects: All objects that questions, or the largest-object baseline, may point at.
-        questions: In the order in which they are asked.
+        questions: In the order in which they are asked; the group of each is one of `GROUPS`.
     """
 
     path: Path
@@ -142,6 +117,9 @@ class Picture:
         if question.target is None:
             return np.zeros(self.size, dtype=bool)
         return self.objects[question.target].mask
+
+    def ignore_of(self, question: Question) -> None:
+        """Returns None: every pixel counts."""
 
     def largest_mask(self) -> BoolMask:
         """Returns the mask of the object with the most visible pixels, `bool (H, W)`."""

@@ -19,7 +19,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from eval.nano.pictures import OutlinedShape, Picture, PictureObject, Question
+from eval.nano.pictures import OutlinedShape, Picture, PictureObject
+from eval.questions import Question
 from lisa.errors import DataError, MissingDependencyError
 from lisa.types import ImageSize
 

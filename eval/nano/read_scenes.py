@@ -18,7 +18,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from eval.nano.pictures import GROUPS, HELD_OUT_CUTOUTS, Picture, PictureObject, Question
+from eval.nano.pictures import GROUPS, HELD_OUT_CUTOUTS, Picture, PictureObject
+from eval.questions import Question
 from lisa.errors import DataError
 from lisa.types import ImageSize
 

@@ -1,40 +1,11 @@
-"""The scores of a run as one JSON object and as a table."""
+"""The scores of a run as a table."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from eval.metrics import score
-from eval.nano.answers import Result
-
 BASELINES = ("largest", "untrained")
-
-
-def summarise(results: Iterable[Result], groups: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Scores each group: `{"naming": {"giou", "ciou", "n", <subset>: {the same keys}}, ...}`.
-
-    Args:
-        results: Answers of one system.
-        groups: Which groups to report, in this order; one without answers has scores of None.
-    """
-    kept = list(results)
-    summary: dict[str, dict[str, Any]] = {}
-    for group in groups:
-        of_group = [result for result in kept if result.group == group]
-        summary[group] = _scores(of_group)
-        for subset in sorted({name for result in of_group for name in result.subsets}):
-            summary[group][subset] = _scores([r for r in of_group if subset in r.subsets])
-    return summary
-
-
-def _scores(results: Sequence[Result]) -> dict[str, Any]:
-    scores = score(result.counts for result in results)
-    return {"giou": _rounded(scores.giou), "ciou": _rounded(scores.ciou), "n": scores.n}
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 6)
 
 
 def to_markdown(report: dict[str, Any], model: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
@@ -16,25 +17,51 @@ from transformers import PreTrainedModel
 
 from lisa.errors import ConfigError, PromptError
 
+GRID = "image_grid_thw"
+"""Output of image processors that cut each picture into a grid of patches of its own size."""
+
+# Backbones that count positions in three dimensions and are tested here. They put the patches of
+# all pictures into one list and tell by grids which are whose.
+_GRID_BACKBONES = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
+
+
+@dataclass(frozen=True, eq=False)
+class PictureTokens:
+    """What the backbone's vision part makes of one picture.
+
+    Attributes:
+        tokens: (P, D) what stands in the sequence.
+        grid: (3,) long, frames, rows and columns of patches, where positions depend on them.
+        deep: Per early layer of the language model (P, D), which is added to its output (DeepStack,
+            Meng et al. 2024); none in most backbones.
+    """
+
+    tokens: Tensor
+    grid: Tensor | None = None
+    deep: tuple[Tensor, ...] = ()
+
 
 def image_tokens_from_pixels(
     backbone: PreTrainedModel, pixel_values: Tensor, extra: Mapping[str, Tensor] | None = None
-) -> list[Tensor]:
+) -> list[PictureTokens]:
     """Encode pictures with the backbone's own vision part and projector.
 
     Args:
         backbone: Any image-text-to-text model.
-        pixel_values: (B, ...) as the backbone's image processor made them, one entry a picture.
+        pixel_values: (B, ...) as the backbone's image processor made them, one entry a picture; or
+            the patches of all pictures behind each other, where `extra` holds their grids.
         extra: More of that processor's outputs, each (B, ...).
 
     Returns:
-        Per picture (P, D); several tiles of one picture follow each other.
+        One entry a picture; several tiles of one picture follow each other.
     """
     values = pixel_values.to(device=backbone.device, dtype=backbone.dtype)
     encode = cast(Callable[..., Any], backbone.get_image_features)
+    if extra and GRID in extra:
+        return _tokens_on_grids(encode, values, extra[GRID].to(backbone.device))
     if values.ndim == 4 and not extra:
         features = encode(pixel_values=values, return_dict=True).pooler_output
-        return [part.reshape(-1, part.shape[-1]) for part in features]
+        return [PictureTokens(part.reshape(-1, part.shape[-1])) for part in features]
     tokens = []
     for index in range(values.shape[0]):
         one = {
@@ -44,8 +71,21 @@ def image_tokens_from_pixels(
         features = encode(
             pixel_values=values[index : index + 1], return_dict=True, **one
         ).pooler_output
-        tokens.append(torch.cat([part.reshape(-1, part.shape[-1]) for part in features]))
+        joined = torch.cat([part.reshape(-1, part.shape[-1]) for part in features])
+        tokens.append(PictureTokens(joined))
     return tokens
+
+
+def _tokens_on_grids(
+    encode: Callable[..., Any], patches: Tensor, grids: Tensor
+) -> list[PictureTokens]:
+    output = encode(pixel_values=patches, image_grid_thw=grids, return_dict=True)
+    layers = getattr(output, "deepstack_features", None) or []
+    deep = list(zip(*layers, strict=True)) if layers else [()] * len(grids)
+    return [
+        PictureTokens(tokens, grid, tuple(parts))
+        for tokens, grid, parts in zip(output.pooler_output, grids.cpu(), deep, strict=True)
+    ]
 
 
 def vision_tower_states(backbone: PreTrainedModel, pixel_values: Tensor) -> tuple[Tensor, ...]:
@@ -85,17 +125,23 @@ def image_tokens_from_states(backbone: PreTrainedModel, states: Sequence[Tensor]
 
 
 def check_backbone(backbone: PreTrainedModel) -> None:
-    """Accept only backbones that count positions in one dimension.
+    """Accept only backbones whose positions are counted here as the model counts them.
 
     Raises:
-        ConfigError: If positions of picture tokens have several dimensions (Qwen-VL): counted in
-            one, such a model would run and be wrong.
+        ConfigError: If positions of picture tokens have several dimensions in a way that is not
+            known: such a model would run and be wrong.
     """
-    if hasattr(backbone.base_model, "get_rope_index"):
+    if counts_on_grids(backbone) and backbone.config.model_type not in _GRID_BACKBONES:
         raise ConfigError(
-            f"{type(backbone).__name__} counts positions of pictures in three dimensions, which "
-            "is not supported: use a backbone such as LLaVA or SmolVLM."
+            f"{type(backbone).__name__} counts positions of pictures in three dimensions in a way "
+            f"that is not supported: use one of {', '.join(_GRID_BACKBONES)}, or a backbone that "
+            "counts in one, such as LLaVA."
         )
+
+
+def counts_on_grids(backbone: PreTrainedModel) -> bool:
+    """Tell whether positions of picture tokens have three dimensions (M-RoPE)."""
+    return hasattr(backbone.base_model, "get_rope_index")
 
 
 def set_projector(backbone: PreTrainedModel, projector: nn.Module) -> None:

@@ -12,6 +12,7 @@ from transformers import LogitsProcessor, LogitsProcessorList, PreTrainedModel
 
 from lisa.errors import ConfigError
 from lisa.models.backbone import last_states
+from lisa.models.language_inputs import LanguageInputs, deep_features
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +75,7 @@ def left_pad(input_ids: Tensor, attention_mask: Tensor, pad_id: int) -> tuple[Te
 
 def answer(
     backbone: PreTrainedModel,
-    inputs_embeds: Tensor,
+    prompt: LanguageInputs,
     attention_mask: Tensor,
     *,
     max_new_tokens: int,
@@ -86,7 +87,7 @@ def answer(
 
     Args:
         backbone: An image-text-to-text model.
-        inputs_embeds: (N, T, D) of left-padded prompts.
+        prompt: Left-padded prompts.
         attention_mask: (N, T) bool.
         max_new_tokens: Most tokens of an answer; at least 1.
         eos_token_id: Id or ids that end an answer; None only stops at `max_new_tokens`.
@@ -109,9 +110,12 @@ def answer(
         # A checkpoint's own generation settings may hold sampling values, which greedy decoding
         # ignores.
         sampling.update(temperature=None, top_p=None, top_k=None)
-    with last_states(backbone) as steps:
+    if prompt.position_ids is not None:
+        # Each new token stands one position behind the last; a picture's end decides where.
+        sampling["position_ids"] = prompt.position_ids
+    with last_states(backbone) as steps, deep_features(backbone, prompt):
         token_ids = cast(Callable[..., Tensor], backbone.generate)(
-            inputs_embeds=inputs_embeds,
+            inputs_embeds=prompt.embeddings,
             attention_mask=attention_mask.long(),
             max_new_tokens=max_new_tokens,
             eos_token_id=eos_token_id,
@@ -127,7 +131,7 @@ def answer(
 def seg_states(
     backbone: PreTrainedModel,
     answers: Answers,
-    prompt: Tensor,
+    prompt: LanguageInputs,
     prompt_mask: Tensor,
     seg_token_id: int,
     offset: int,
@@ -137,7 +141,7 @@ def seg_states(
     Args:
         backbone: The model that answered.
         answers: Its answers.
-        prompt: (N, T, D) embeddings of the left-padded prompts.
+        prompt: The left-padded prompts.
         prompt_mask: (N, T) bool.
         seg_token_id: Id of `[SEG]`.
         offset: How many positions before `[SEG]` its state lies: 1 or 0.
@@ -160,16 +164,20 @@ def seg_states(
 
 
 def _state_after(
-    backbone: PreTrainedModel, token_ids: Tensor, prompt: Tensor, prompt_mask: Tensor
+    backbone: PreTrainedModel, token_ids: Tensor, prompt: LanguageInputs, prompt_mask: Tensor
 ) -> Tensor:
     """Return the state (N, D) of the last new token by one more pass over the whole sequence."""
-    embedded = torch.cat([prompt, backbone.get_input_embeddings()(token_ids)], dim=1)
+    new = backbone.get_input_embeddings()(token_ids)
     mask = torch.cat([prompt_mask, torch.ones_like(token_ids, dtype=torch.bool)], dim=1)
-    with last_states(backbone) as steps:
+    begun = prompt.position_ids
+    if begun is None:
+        begun = (prompt_mask.long().cumsum(dim=1) - 1).clamp(min=0)
+    steps_on = torch.arange(1, token_ids.shape[1] + 1, device=begun.device)
+    with last_states(backbone) as steps, deep_features(backbone, prompt):
         backbone(
-            inputs_embeds=embedded,
+            inputs_embeds=torch.cat([prompt.embeddings, new], dim=1),
             attention_mask=mask.long(),
-            position_ids=(mask.long().cumsum(dim=1) - 1).clamp(min=0),
+            position_ids=torch.cat([begun, begun[..., -1:] + steps_on], dim=-1),
             use_cache=False,
             logits_to_keep=1,
         )

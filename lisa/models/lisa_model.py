@@ -1,8 +1,8 @@
 """The LISA model: a backbone that answers, and a segmenter that draws what the answer points at.
 
 Training (`forward`) and use (`generate`) end in the same private `decode_masks`. The parts are held
-side by
-side: a subclass of the backbone's class would load released weights without their `lm_head`.
+side by side: a subclass of the backbone's class would load released weights without their
+`lm_head`.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from torch import Tensor
 from lisa.errors import ConfigError
 from lisa.models import generation
 from lisa.models.backbone import (
+    PictureTokens,
     additive_mask,
-    embed,
     image_tokens_from_pixels,
     image_tokens_from_states,
     last_states,
     vision_tower_states,
 )
+from lisa.models.language_inputs import deep_features, language_inputs, picture_of_row
 from lisa.models.losses import loss_sums
 from lisa.models.outputs import (
     DecodedMasks,
@@ -61,7 +62,8 @@ class LisaModel(LisaParts):
         tower shares the tower's single pass with the language model.
 
         Args:
-            pixel_values: (B, ...) for the backbone.
+            pixel_values: (B, ...) for the backbone, or the patches of all pictures behind each
+                other, where `backbone_inputs` holds their grids.
             sam_pixel_values: (B, 3, S, S) for the segmenter, if it reads pixels.
             original_sizes: Of the pictures in pixels.
             resized_sizes: Of the pictures inside the segmenter's frame.
@@ -72,14 +74,22 @@ class LisaModel(LisaParts):
             stacked, joint = self.features_from_vision_states(
                 vision_tower_states(self.backbone, pixel_values)
             )
-            tokens = list(stacked)
+            tokens = [PictureTokens(one) for one in stacked]
             features = [joint.select(torch.tensor([i])) for i in range(len(tokens))]
         else:
             tokens = image_tokens_from_pixels(self.backbone, pixel_values, backbone_inputs)
         frames = [None] * len(tokens) if sam_pixel_values is None else list(sam_pixel_values)
         return [
-            EncodedImage(original, resized, image_tokens, feature, frame)
-            for original, resized, image_tokens, feature, frame in zip(
+            EncodedImage(
+                original,
+                resized,
+                picture.tokens,
+                feature,
+                frame,
+                grid=picture.grid,
+                deep_tokens=picture.deep,
+            )
+            for original, resized, picture, feature, frame in zip(
                 original_sizes, resized_sizes, tokens, features, frames, strict=True
             )
         ]
@@ -105,15 +115,27 @@ class LisaModel(LisaParts):
         Raises:
             ConfigError: If it has neither features nor pixels to compute them from.
         """
-        if image.segmenter_features is not None:
-            return image
-        if image.sam_pixel_values is None:
+        return self._encode_frames([image])[0]
+
+    def _encode_frames(self, images: Sequence[EncodedImage]) -> list[EncodedImage]:
+        """Do what `encode_for_segmenter` does for many pictures in one pass."""
+        waiting = [i for i, image in enumerate(images) if image.segmenter_features is None]
+        ready = list(images)
+        if not waiting:
+            return ready
+        frames = [images[i].sam_pixel_values for i in waiting]
+        if any(frame is None for frame in frames):
             raise ConfigError(
                 "The picture was encoded without sam_pixel_values, so it has no masks."
             )
-        frame = image.sam_pixel_values.to(device=self.segmenter_device, dtype=self.segmenter_dtype)
-        features = self.segmenter.encode(frame.unsqueeze(0))
-        return replace(image, segmenter_features=features, sam_pixel_values=None)
+        pixels = torch.stack(cast(list[Tensor], frames))
+        features = self.segmenter.encode(
+            pixels.to(device=self.segmenter_device, dtype=self.segmenter_dtype)
+        )
+        for place, i in enumerate(waiting):
+            feature = features.select(torch.tensor([place]))
+            ready[i] = replace(images[i], segmenter_features=feature, sam_pixel_values=None)
+        return ready
 
     def ready_images(self, images: Sequence[EncodedImage]) -> list[EncodedImage]:
         """Compute tokens and features of the pictures that carry only vision states."""
@@ -161,7 +183,8 @@ class LisaModel(LisaParts):
                 picture n, or all show the only one.
             gt_masks: Per conversation (S_i, H, W) in [0, 1], at the size of its picture, one
                 per `[SEG]`.
-            position_ids: (N, T); needed with a packed mask.
+            position_ids: (N, T); needed with a packed mask, which backbones that count positions in
+                three dimensions do not take.
             supervised_logits_only: Compute logits only at positions that predict a label.
 
         Raises:
@@ -173,18 +196,20 @@ class LisaModel(LisaParts):
                 pixel_values, sam_pixel_values, original_sizes, resized_sizes
             )
         ready = self.ready_images(images)
-        index = _image_index(image_index, input_ids.shape[0], len(ready), input_ids.device)
-        embedded = self._embed(input_ids, ready, index)
+        index = picture_of_row(image_index, input_ids.shape[0], len(ready), input_ids.device)
+        inputs = language_inputs(
+            self, input_ids, attention_mask, [ready[i] for i in index.tolist()], position_ids
+        )
         keep = None
         if supervised_logits_only and labels is not None:
             keep = (labels[:, 1:] != IGNORE_INDEX).any(dim=0).nonzero()[:, 0]
-        with last_states(self.backbone) as steps:
+        with last_states(self.backbone) as steps, deep_features(self.backbone, inputs):
             logits = self.backbone(
-                inputs_embeds=embedded,
+                inputs_embeds=inputs.embeddings,
                 attention_mask=None
                 if attention_mask is None
-                else additive_mask(attention_mask, embedded.dtype),
-                position_ids=position_ids,
+                else additive_mask(attention_mask, inputs.embeddings.dtype),
+                position_ids=inputs.position_ids,
                 use_cache=False,
                 logits_to_keep=0 if keep is None else keep,
             ).logits
@@ -223,8 +248,7 @@ class LisaModel(LisaParts):
             resized_sizes=resized_sizes,
         )
 
-    # --- Use
-    # ---------------------------------------------------------------------------------------
+    # --- Use --------------------------------------------------------------------------------------
 
     @torch.no_grad()
     def generate(
@@ -254,12 +278,12 @@ class LisaModel(LisaParts):
         text_config = self.config.backbone.get_text_config()
         stop = text_config.eos_token_id if eos_token_id is None else eos_token_id
         ready = self.ready_images(images)
-        index = _image_index(image_index, input_ids.shape[0], len(ready), input_ids.device)
+        index = picture_of_row(image_index, input_ids.shape[0], len(ready), input_ids.device)
         prompt_ids, prompt_mask = generation.left_pad(input_ids, mask, pad_id=0)
-        embedded = self._embed(prompt_ids, ready, index)
+        inputs = language_inputs(self, prompt_ids, prompt_mask, [ready[i] for i in index.tolist()])
         answers = generation.answer(
             self.backbone,
-            embedded,
+            inputs,
             prompt_mask,
             max_new_tokens=max_new_tokens,
             eos_token_id=stop,
@@ -269,7 +293,7 @@ class LisaModel(LisaParts):
         positions, states = generation.seg_states(
             self.backbone,
             answers,
-            embedded,
+            inputs,
             prompt_mask,
             self.config.seg_token_id,
             seg_offset(self.config.seg_state),
@@ -326,12 +350,6 @@ class LisaModel(LisaParts):
 
     # --- The one path from states to masks --------------------------------------------------------
 
-    def _embed(self, input_ids: Tensor, images: Sequence[EncodedImage], index: Tensor) -> Tensor:
-        tokens = [images[i].image_tokens for i in index.tolist()]
-        return embed(
-            self.backbone, input_ids, self.config.image_token_id, cast(list[Tensor], tokens)
-        )
-
     def decode_masks(
         self, states: Tensor, image_of_seg: Tensor, images: Sequence[EncodedImage]
     ) -> tuple[DecodedMasks | None, list[EncodedImage]]:
@@ -345,8 +363,8 @@ class LisaModel(LisaParts):
             return None, ready
         pictures, local = image_of_seg.unique(return_inverse=True)
         used = pictures.tolist()
-        for i in used:
-            ready[i] = self.encode_for_segmenter(ready[i])
+        for i, image in zip(used, self._encode_frames([ready[i] for i in used]), strict=True):
+            ready[i] = image
         device = self.segmenter_device
         features = SegmenterFeatures.concat(
             [cast(SegmenterFeatures, ready[i].segmenter_features) for i in used]
@@ -366,16 +384,3 @@ class LisaModel(LisaParts):
             for seg, i in enumerate(local.tolist())
         )
         return DecodedMasks(embeddings, decoded.logits, decoded.iou, mask_logits, auxiliary), ready
-
-
-def _image_index(given: Tensor | None, rows: int, pictures: int, device: torch.device) -> Tensor:
-    if given is not None:
-        return given.to(device)
-    if pictures == rows:
-        return torch.arange(rows, device=device)
-    if pictures == 1:
-        return torch.zeros(rows, dtype=torch.long, device=device)
-    raise ConfigError(
-        f"There are {rows} conversations about {pictures} pictures: say with image_index which "
-        "picture each conversation shows."
-    )

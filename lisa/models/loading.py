@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 from transformers import PreTrainedConfig
 
@@ -28,6 +30,25 @@ def as_dtype(name: torch.dtype | str) -> torch.dtype:
     if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
         raise ConfigError(f"{name!r} is no number type: use float32, bfloat16 or float16.")
     return dtype
+
+
+@contextmanager
+def readable_weights(source: str) -> Iterator[None]:
+    """Around reading weights: what transformers raises becomes a sentence.
+
+    Raises:
+        CheckpointError: If they are missing, damaged or of other shapes.
+    """
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(
+            f"The weights in {source} are missing or damaged ({error}): fetch or save them again."
+        ) from error
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"The weights in {source} do not fit the model that its config.json describes: {error}"
+        ) from error
 
 
 def check_report(source: str, report: Mapping[str, Any]) -> None:

@@ -30,6 +30,10 @@ class EncodedImage:
         vision_states: Hidden states of the vision tower, each of one picture (1, ...). From
             them image tokens and segmenter features are computed again, with gradient, in every
             `forward`.
+        grid: (3,) long, frames, rows and columns of the backbone's patches, where the positions of
+            image tokens depend on them.
+        deep_tokens: Per early layer of the language model (P, D), which is added to its output;
+            none in most backbones.
     """
 
     original_size: ImageSize
@@ -38,6 +42,8 @@ class EncodedImage:
     segmenter_features: SegmenterFeatures | None = None
     sam_pixel_values: Tensor | None = None
     vision_states: tuple[Tensor, ...] | None = None
+    grid: Tensor | None = None
+    deep_tokens: tuple[Tensor, ...] = ()
 
     def to(self, device: torch.device | str) -> EncodedImage:
         """Return the picture on another device."""
@@ -52,6 +58,7 @@ class EncodedImage:
             if self.sam_pixel_values is None
             else self.sam_pixel_values.to(device),
             vision_states=None if states is None else tuple(state.to(device) for state in states),
+            deep_tokens=tuple(tokens.to(device) for tokens in self.deep_tokens),
         )
 
 

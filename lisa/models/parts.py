@@ -10,14 +10,19 @@ from pathlib import Path
 from typing import Any, Self, cast
 
 import torch
-from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoModelForImageTextToText, PreTrainedModel
 
-from lisa.errors import CheckpointError
 from lisa.models.backbone import check_backbone, set_projector
 from lisa.models.config import LisaConfig
-from lisa.models.loading import HUB_OPTIONS, as_dtype, check_report, check_uniform, note_dtype
+from lisa.models.loading import (
+    HUB_OPTIONS,
+    as_dtype,
+    check_report,
+    check_uniform,
+    note_dtype,
+    readable_weights,
+)
 from lisa.models.mask_projection import build_mask_projection
 from lisa.models.projectors import build_projector
 from lisa.models.prompt_heads import build_prompt_head
@@ -37,14 +42,21 @@ class LisaParts(PreTrainedModel):
     _supports_flex_attn = True
     _supports_attention_backend = True
 
-    def __init__(self, config: LisaConfig) -> None:
+    def __init__(self, config: LisaConfig, backbone: PreTrainedModel | None = None) -> None:
         """Build all parts with fresh weights.
 
+        Args:
+            config: Of the model.
+            backbone: One that is there already, with its weights; left out, it is built too.
+
         Raises:
-            ConfigError: If a name in the configuration stands in no registry.
+            ConfigError: If a name in the configuration stands in no registry, or the backbone
+                cannot be used.
         """
         super().__init__(config)
-        self.backbone: PreTrainedModel = AutoModelForImageTextToText.from_config(config.backbone)
+        if backbone is None:
+            backbone = AutoModelForImageTextToText.from_config(config.backbone)
+        self.backbone: PreTrainedModel = backbone
         check_backbone(self.backbone)
         projector = build_projector(config.projector, config.backbone)
         if projector is not None:
@@ -113,7 +125,8 @@ class LisaParts(PreTrainedModel):
             config = LisaConfig.from_pretrained(config or pretrained_model_name_or_path, **hub)
         if segmenter_dtype is not None:
             config.segmenter_dtype = str(as_dtype(segmenter_dtype)).removeprefix("torch.")
-        try:
+        source = str(pretrained_model_name_or_path)
+        with readable_weights(source):
             loaded: Any = super().from_pretrained(
                 pretrained_model_name_or_path,
                 *args,
@@ -121,18 +134,8 @@ class LisaParts(PreTrainedModel):
                 output_loading_info=True,
                 **kwargs,
             )
-        except (OSError, SafetensorError) as error:
-            raise CheckpointError(
-                f"The weights in {pretrained_model_name_or_path} are missing or damaged ({error}): "
-                "fetch or save them again."
-            ) from error
-        except RuntimeError as error:
-            raise CheckpointError(
-                f"The weights in {pretrained_model_name_or_path} do not fit the model that its "
-                f"config.json describes: {error}"
-            ) from error
         model, report = cast(tuple[Self, dict[str, Any]], loaded)
-        check_report(str(pretrained_model_name_or_path), report)
+        check_report(source, report)
         return (model, report) if output_loading_info else model
 
     def save_pretrained(  # type: ignore[override]

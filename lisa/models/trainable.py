@@ -22,17 +22,28 @@ class Rule:
     mode: Mode
 
 
+# What LISA trains beside the layers of the language model.
+_BESIDE_THE_LANGUAGE_MODEL = (
+    Rule(r"^backbone\.lm_head\.", "full"),
+    Rule(r"language_model\..*embed_tokens\.", "full"),
+    Rule(r"^segmenter\.mask_decoder\.", "full"),
+    Rule(r"^mask_projection\.", "full"),
+    Rule(r"^prompt_head\.", "full"),
+)
+
 # First match wins; a parameter that no rule names is frozen.
 TRAINABLE: dict[str, tuple[Rule, ...]] = {
     # LISA (Lai et al. 2023) and its released training code: LoRA on the queries and values of the
     # language model.
     "lisa": (
         Rule(r"language_model\..*\.(q_proj|v_proj)\.weight$", "lora"),
-        Rule(r"^backbone\.lm_head\.", "full"),
-        Rule(r"language_model\..*embed_tokens\.", "full"),
-        Rule(r"^segmenter\.mask_decoder\.", "full"),
-        Rule(r"^mask_projection\.", "full"),
-        Rule(r"^prompt_head\.", "full"),
+        *_BESIDE_THE_LANGUAGE_MODEL,
+    ),
+    # The same with LoRA on all linear layers of the language model, for runs that start from a
+    # vision-language model and have further to go.
+    "lisa_all_linear": (
+        Rule(r"language_model\.layers\..*_proj\.weight$", "lora"),
+        *_BESIDE_THE_LANGUAGE_MODEL,
     ),
     # A language model and a vision tower that stay as they are; everything between and behind them
     # learns.
@@ -108,4 +119,6 @@ def set_trainable(model: nn.Module, name: str) -> TrainablePlan:
 def _modes(model: nn.Module, rules: tuple[Rule, ...]) -> Iterator[tuple[str, Mode, int]]:
     for name, parameter in model.named_parameters():
         mode: Mode = next((rule.mode for rule in rules if re.search(rule.pattern, name)), "frozen")
-        yield name, mode, parameter.numel()
+        # A weight of four bits is stored two to a byte, and knows its own shape apart.
+        shape = getattr(getattr(parameter, "quant_state", None), "shape", parameter.shape)
+        yield name, mode, shape.numel()

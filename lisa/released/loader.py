@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -26,7 +26,7 @@ from lisa.released.config import (
 from lisa.released.empty_model import build_empty, put
 from lisa.released.layouts import released_tensors
 from lisa.released.quantize import Quantizer
-from lisa.released.shards import Checkpoint, TensorInfo, name_some
+from lisa.released.shards import Checkpoint, TensorInfo
 from lisa.released.vision_tower import VisionTower
 from lisa.tokenization import LegacyLlamaTokenizer
 from lisa.transforms import SegmenterTransform
@@ -90,7 +90,7 @@ def load_released(
     processor = LisaProcessor(tokenizer, transform, settings, tower.image_processor)
     _check(checkpoint, released_tensors(model), key_map.is_ignored)
     _check(tower.checkpoint, _tower_tensors(model), VisionTower.is_ignored)
-    _fill(model, _weights(checkpoint, tower), types, torch.device(device), quantize)
+    fill(model, _weights(checkpoint, tower), types, torch.device(device), quantize)
     return model, processor
 
 
@@ -100,21 +100,7 @@ def _check(
     is_ignored: Callable[[str], bool],
 ) -> None:
     """Accepts a checkpoint only if all weights that are needed are there, and all others known."""
-    found = {name: info for name, info in checkpoint.tensors.items() if not is_ignored(name)}
-    of_other_shape = [
-        f"{name} {found[name].shape} instead of {info.shape}"
-        for name, info in expected.items()
-        if name in found and found[name].shape != info.shape
-    ]
-    faults = [
-        f"{title}: {name_some(names)}"
-        for title, names in (
-            ("missing", sorted(set(expected) - set(found))),
-            ("unexpected", sorted(set(found) - set(expected))),
-            ("of another shape", sorted(of_other_shape)),
-        )
-        if names
-    ]
+    faults = checkpoint.faults(expected, is_ignored)
     if faults:
         raise CheckpointError(
             f"The weights in {checkpoint.folder} do not fit their config.json "
@@ -147,13 +133,22 @@ def _weights(checkpoint: Checkpoint, tower: VisionTower) -> Iterator[tuple[str, 
                     yield ours, tensor
 
 
-def _fill(
+def fill(
     model: LisaModel,
-    weights: Iterator[tuple[str, Tensor]],
+    weights: Iterable[tuple[str, Tensor]],
     types: PartTypes,
     device: torch.device,
     quantize: str | None,
 ) -> None:
+    """Puts weights into an empty model, one after the other.
+
+    Args:
+        model: As `build_empty` builds it.
+        weights: Every parameter by name; floating numbers of any type on any device.
+        types: Number types of the result.
+        device: Where it is to live.
+        quantize: As `load_released` takes it.
+    """
     quantizer = None if quantize is None else Quantizer(quantize, device)
     if quantizer is not None:
         quantizer.prepare(model)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import pickle
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,6 +94,40 @@ class Checkpoint:
                 "download the folder again."
             )
         return cls(folder, files, tensors)
+
+    @classmethod
+    def of_file(cls, path: Path) -> Checkpoint:
+        """Describes a weight file that stands alone.
+
+        Raises:
+            CheckpointError: If it is damaged or no weight file.
+        """
+        return cls(path.parent, (path.name,), dict(_describe(path)))
+
+    def faults(
+        self, expected: Mapping[str, TensorInfo], is_ignored: Callable[[str], bool]
+    ) -> list[str]:
+        """Compares the weights with those that are needed; empty if all is well.
+
+        Args:
+            expected: What has to be there, by the file's names.
+            is_ignored: Tells which others may be there too.
+        """
+        found = {name: info for name, info in self.tensors.items() if not is_ignored(name)}
+        of_other_shape = [
+            f"{name} {found[name].shape} instead of {info.shape}"
+            for name, info in expected.items()
+            if name in found and found[name].shape != info.shape
+        ]
+        return [
+            f"{title}: {name_some(names)}"
+            for title, names in (
+                ("missing", sorted(set(expected) - set(found))),
+                ("unexpected", sorted(set(found) - set(expected))),
+                ("of another shape", sorted(of_other_shape)),
+            )
+            if names
+        ]
 
     def stream(self) -> Iterator[tuple[str, Tensor]]:
         """Yields every tensor with its name, file by file, keeping none of them alive."""

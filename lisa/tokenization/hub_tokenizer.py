@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lisa.errors import CheckpointError, ConfigError
 from lisa.tokens import IMAGE_TOKEN
@@ -62,6 +62,16 @@ class HubTokenizer:
         return int(self.tokenizer.eos_token_id)
 
     @property
+    def eos_token(self) -> str:
+        """The end token as text."""
+        return str(self.tokenizer.eos_token)
+
+    @property
+    def has_chat_template(self) -> bool:
+        """Whether the tokenizer's files say how a conversation is written."""
+        return self.tokenizer.chat_template is not None
+
+    @property
     def pad_token_id(self) -> int:
         """Id that fills a batch; the end token's where there is none."""
         pad = self.tokenizer.pad_token_id
@@ -89,6 +99,29 @@ class HubTokenizer:
         ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
         begin = [self._begin] if add_bos and self._begin is not None else []
         return [*begin, *map(int, ids)]
+
+    def render_chat(self, messages: list[dict[str, Any]], add_generation_prompt: bool) -> str:
+        """Writes a conversation with the tokenizer's own chat template.
+
+        Args:
+            messages: As transformers takes them.
+            add_generation_prompt: End with the words after which the assistant begins to answer.
+
+        Raises:
+            ConfigError: If the template cannot write these messages.
+        """
+        from jinja2 import TemplateError
+
+        try:
+            text = self.tokenizer.apply_chat_template(
+                messages, tokenize=False, add_generation_prompt=add_generation_prompt
+            )
+        except (TemplateError, TypeError) as error:
+            raise ConfigError(
+                f"The tokenizer's chat template cannot write this conversation ({error}): name "
+                "another template."
+            ) from error
+        return str(text)
 
     def decode(self, ids: Sequence[int], skip_special_tokens: bool = False) -> str:
         """Returns the text of ids; those below zero (a picture's placeholder) are left out."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.data_sets.drawing import Colour, ellipse, label_picture, labels, photograph, rectangle
+from tests.data_sets.drawing import Colour, ellipse, rectangle, scene, write_scenes
 
 VOID, WALL, SKY, FLOOR, TREE, BED, PERSON, CAR, TELEVISION, FLAG = 0, 1, 3, 4, 5, 8, 13, 21, 90, 150
 NAMES = {
@@ -36,37 +36,36 @@ _COLOURS: dict[int, Colour] = {
 
 def planted() -> dict[str, dict[str, NDArray[np.uint8]]]:
     """The label pictures by folder and name."""
-    room, street, flat, yard = (40, 56), (56, 40), (48, 48), (44, 60)
     return {
         "training": {
-            "ADE_train_00000001": labels(
-                room,
+            "ADE_train_00000001": scene(
+                (40, 56),
                 WALL,
-                (FLOOR, rectangle(room, (0, 28, 56, 40))),
-                (BED, rectangle(room, (6, 20, 34, 34))),
-                (VOID, rectangle(room, (50, 0, 56, 6))),
+                (FLOOR, rectangle, (0, 28, 56, 40)),
+                (BED, rectangle, (6, 20, 34, 34)),
+                (VOID, rectangle, (50, 0, 56, 6)),
             ),
-            "ADE_train_00000002": labels(
-                street,
+            "ADE_train_00000002": scene(
+                (56, 40),
                 SKY,
-                (TREE, ellipse(street, (2, 10, 20, 44))),
-                (CAR, rectangle(street, (16, 36, 38, 50))),
-                (VOID, rectangle(street, (0, 52, 40, 56))),
+                (TREE, ellipse, (2, 10, 20, 44)),
+                (CAR, rectangle, (16, 36, 38, 50)),
+                (VOID, rectangle, (0, 52, 40, 56)),
             ),
-            "ADE_train_00000003": labels(
-                flat,
+            "ADE_train_00000003": scene(
+                (48, 48),
                 WALL,
-                (TELEVISION, rectangle(flat, (8, 8, 28, 22))),
-                (PERSON, ellipse(flat, (28, 12, 42, 46))),
+                (TELEVISION, rectangle, (8, 8, 28, 22)),
+                (PERSON, ellipse, (28, 12, 42, 46)),
             ),
         },
         "validation": {
-            "ADE_val_00000001": labels(
-                yard,
+            "ADE_val_00000001": scene(
+                (44, 60),
                 SKY,
-                (FLAG, rectangle(yard, (8, 6, 28, 20))),
-                (PERSON, ellipse(yard, (34, 14, 50, 42))),
-                (VOID, rectangle(yard, (0, 40, 60, 44))),
+                (FLAG, rectangle, (8, 6, 28, 20)),
+                (PERSON, ellipse, (34, 14, 50, 42)),
+                (VOID, rectangle, (0, 40, 60, 44)),
             ),
         },
     }
@@ -74,7 +73,5 @@ def planted() -> dict[str, dict[str, NDArray[np.uint8]]]:
 
 def write(root: Path) -> None:
     """Write the folder of the release."""
-    for folder, pictures in planted().items():
-        for name, numbers in pictures.items():
-            photograph(numbers, _COLOURS, root / "images" / folder / f"{name}.jpg")
-            label_picture(numbers, root / "annotations" / folder / f"{name}.png")
+    shown, numbers = root / "images/{folder}/{name}.jpg", root / "annotations/{folder}/{name}.png"
+    write_scenes(planted(), _COLOURS, shown, numbers)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tests.data_sets.drawing import (
     Box,
     Colour,
-    bounding_box,
+    coco_annotation,
     labels,
     photograph,
     polygon,
@@ -88,15 +88,12 @@ def instances(pictures: Iterable[Picture]) -> dict[str, Any]:
         for thing in picture.things:
             mask = picture.mask(thing.id)
             polygons = [polygon(box) for box in thing.boxes]
+            shape = plain_run_lengths(mask) if thing.is_crowd else polygons
             annotations.append(
                 {
-                    "segmentation": plain_run_lengths(mask) if thing.is_crowd else polygons,
+                    **coco_annotation(thing.id, picture.id, thing.category, mask, shape),
                     "area": float(mask.sum()),
                     "iscrowd": int(thing.is_crowd),
-                    "image_id": picture.id,
-                    "bbox": bounding_box(mask),
-                    "category_id": thing.category,
-                    "id": thing.id,
                 }
             )
     return {

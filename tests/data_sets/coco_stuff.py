@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.data_sets.drawing import Colour, ellipse, label_picture, labels, photograph, rectangle
+from tests.data_sets.drawing import Colour, ellipse, rectangle, scene, write_scenes
 
 # One less than in the release's labels.txt, which counts "unlabeled" as 0.
 PERSON, DOG, BANNER, BUILDING_OTHER, GRASS, SKY, WALL_BRICK, WOOD, VOID = (
@@ -43,31 +43,30 @@ _COLOURS: dict[int, Colour] = {
 
 def planted() -> dict[str, dict[str, NDArray[np.uint8]]]:
     """The label pictures by folder and name."""
-    park, yard, shed = (40, 56), (52, 44), (48, 60)
     return {
         "train2017": {
-            "000000000009": labels(
-                park,
+            "000000000009": scene(
+                (40, 56),
                 SKY,
-                (GRASS, rectangle(park, (0, 24, 56, 40))),
-                (DOG, ellipse(park, (6, 18, 28, 34))),
-                (PERSON, rectangle(park, (36, 8, 46, 34))),
-                (VOID, rectangle(park, (0, 0, 4, 4))),
+                (GRASS, rectangle, (0, 24, 56, 40)),
+                (DOG, ellipse, (6, 18, 28, 34)),
+                (PERSON, rectangle, (36, 8, 46, 34)),
+                (VOID, rectangle, (0, 0, 4, 4)),
             ),
-            "000000000025": labels(
-                yard,
+            "000000000025": scene(
+                (52, 44),
                 WALL_BRICK,
-                (BUILDING_OTHER, rectangle(yard, (0, 0, 44, 10))),
-                (BANNER, rectangle(yard, (6, 14, 38, 24))),
-                (PERSON, ellipse(yard, (14, 26, 30, 52))),
+                (BUILDING_OTHER, rectangle, (0, 0, 44, 10)),
+                (BANNER, rectangle, (6, 14, 38, 24)),
+                (PERSON, ellipse, (14, 26, 30, 52)),
             ),
         },
         "val2017": {
-            "000000000139": labels(
-                shed,
+            "000000000139": scene(
+                (48, 60),
                 WOOD,
-                (DOG, ellipse(shed, (10, 12, 44, 40))),
-                (VOID, rectangle(shed, (50, 0, 60, 8))),
+                (DOG, ellipse, (10, 12, 44, 40)),
+                (VOID, rectangle, (50, 0, 60, 8)),
             ),
         },
     }
@@ -75,7 +74,5 @@ def planted() -> dict[str, dict[str, NDArray[np.uint8]]]:
 
 def write(root: Path) -> None:
     """Write what LISA's folder `dataset` holds of it."""
-    for folder, pictures in planted().items():
-        for name, numbers in pictures.items():
-            photograph(numbers, _COLOURS, root / "coco" / folder / f"{name}.jpg")
-            label_picture(numbers, root / "cocostuff" / folder / f"{name}.png")
+    shown, numbers = root / "coco/{folder}/{name}.jpg", root / "cocostuff/{folder}/{name}.png"
+    write_scenes(planted(), _COLOURS, shown, numbers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from lisa.masks import RunLengths, encode_rle
 
 Colour = tuple[int, int, int]
 Box = tuple[int, int, int, int]
+Shape = Callable[[tuple[int, int], Box], NDArray[np.bool_]]
+"""`rectangle` or `ellipse`."""
 
 
 def rectangle(size: tuple[int, int], box: Box) -> NDArray[np.bool_]:
@@ -51,6 +53,21 @@ def bounding_box(mask: NDArray[np.bool_]) -> list[float]:
     return [float(n) for n in (left, top, columns.max() - left + 1, rows.max() - top + 1)]
 
 
+def coco_annotation(
+    number: int, image: int, category: int, mask: NDArray[np.bool_], segmentation: Any
+) -> dict[str, Any]:
+    """One entry of a COCO file's `annotations`; releases add to it."""
+    return {
+        "id": number,
+        "image_id": image,
+        "category_id": category,
+        "segmentation": segmentation,
+        "bbox": bounding_box(mask),
+        "area": int(mask.sum()),
+        "iscrowd": 0,
+    }
+
+
 def labels(
     size: tuple[int, int], background: int, *regions: tuple[int, NDArray[np.bool_]]
 ) -> NDArray[np.uint8]:
@@ -59,6 +76,13 @@ def labels(
     for value, mask in regions:
         picture[mask] = value
     return picture
+
+
+def scene(
+    size: tuple[int, int], background: int, *things: tuple[int, Shape, Box]
+) -> NDArray[np.uint8]:
+    """A label picture of things in boxes: later ones lie over earlier ones."""
+    return labels(size, background, *((value, shape(size, box)) for value, shape, box in things))
 
 
 def photograph(numbers: NDArray[Any], colours: Mapping[int, Colour], path: Path) -> None:
@@ -80,3 +104,19 @@ def label_picture(
         picture.putpalette([channel for colour in palette for channel in colour])
     path.parent.mkdir(parents=True, exist_ok=True)
     picture.save(path)
+
+
+def write_scenes(
+    scenes: Mapping[str, Mapping[str, NDArray[np.uint8]]],
+    colours: Mapping[int, Colour],
+    shown: Path,
+    numbers: Path,
+    palette: list[Colour] | None = None,
+) -> None:
+    """Save photograph and label picture of scenes by folder and name; paths have `{folder}` and
+    `{name}` in them.
+    """
+    for folder, pictures in scenes.items():
+        for name, picture in pictures.items():
+            photograph(picture, colours, Path(str(shown).format(folder=folder, name=name)))
+            label_picture(picture, Path(str(numbers).format(folder=folder, name=name)), palette)

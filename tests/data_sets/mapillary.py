@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.data_sets.drawing import Colour, ellipse, label_picture, labels, photograph, rectangle
+from tests.data_sets.drawing import Colour, ellipse, rectangle, scene, write_scenes
 
 
 def _label(name: str, readable: str, colour: Colour, instances: bool) -> dict[str, Any]:
@@ -38,31 +38,30 @@ BIRD, ROAD, CROSSWALK, SKY, SIGN, CAR, UNLABELED = range(7)
 
 def planted() -> dict[str, dict[str, NDArray[np.uint8]]]:
     """The label pictures by folder and name."""
-    street, lane, square = (40, 56), (56, 44), (44, 64)
     return {
         "training": {
-            "_1Gn_xkw7sa_i9GU4mkxxQ": labels(
-                street,
+            "_1Gn_xkw7sa_i9GU4mkxxQ": scene(
+                (40, 56),
                 SKY,
-                (ROAD, rectangle(street, (0, 22, 56, 40))),
-                (CAR, rectangle(street, (8, 16, 30, 32))),
-                (SIGN, ellipse(street, (40, 4, 52, 16))),
+                (ROAD, rectangle, (0, 22, 56, 40)),
+                (CAR, rectangle, (8, 16, 30, 32)),
+                (SIGN, ellipse, (40, 4, 52, 16)),
             ),
-            "0BQYG7SX9EKvSbHNjkfGpA": labels(
-                lane,
+            "0BQYG7SX9EKvSbHNjkfGpA": scene(
+                (56, 44),
                 ROAD,
-                (SKY, rectangle(lane, (0, 0, 44, 18))),
-                (CROSSWALK, rectangle(lane, (6, 36, 38, 46))),
-                (BIRD, ellipse(lane, (26, 4, 40, 14))),
+                (SKY, rectangle, (0, 0, 44, 18)),
+                (CROSSWALK, rectangle, (6, 36, 38, 46)),
+                (BIRD, ellipse, (26, 4, 40, 14)),
             ),
         },
         "validation": {
-            "-3qJdzDqlsk2vAJOgs2dcg": labels(
-                square,
+            "-3qJdzDqlsk2vAJOgs2dcg": scene(
+                (44, 64),
                 SKY,
-                (ROAD, rectangle(square, (0, 20, 64, 44))),
-                (CAR, rectangle(square, (20, 14, 48, 34))),
-                (UNLABELED, rectangle(square, (0, 40, 64, 44))),
+                (ROAD, rectangle, (0, 20, 64, 44)),
+                (CAR, rectangle, (20, 14, 48, 34)),
+                (UNLABELED, rectangle, (0, 40, 64, 44)),
             ),
         },
     }
@@ -74,7 +73,5 @@ def write(root: Path) -> None:
     root.mkdir(parents=True, exist_ok=True)
     config = {"labels": LABELS, "version": "2.0"}
     (root / "config_v2.0.json").write_text(json.dumps(config), encoding="utf-8")
-    for folder, pictures in planted().items():
-        for name, numbers in pictures.items():
-            photograph(numbers, dict(enumerate(palette)), root / folder / "images" / f"{name}.jpg")
-            label_picture(numbers, root / folder / "v2.0" / "labels" / f"{name}.png", palette)
+    shown, numbers = root / "{folder}/images/{name}.jpg", root / "{folder}/v2.0/labels/{name}.png"
+    write_scenes(planted(), dict(enumerate(palette)), shown, numbers, palette)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.data_sets.drawing import bounding_box, packed, polygon, rectangle
+from tests.data_sets.drawing import coco_annotation, packed, polygon, rectangle
 from tests.data_sets.own_jsonl import SIZES, cup, plate, write_pictures
 
 SECOND_CUP = (36, 4, 42, 10)
@@ -35,12 +35,7 @@ def document() -> dict[str, Any]:
         ],
         "annotations": [
             {
-                "id": number,
-                "image_id": image,
-                "category_id": category,
-                "segmentation": segmentation,
-                "area": int(mask.sum()),
-                "bbox": bounding_box(np.asarray(mask)),
+                **coco_annotation(number, image, category, np.asarray(mask), segmentation),
                 "iscrowd": crowd,
             }
             for number, image, category, segmentation, mask, crowd in regions

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tests.data_sets.drawing import (
     Box,
     Colour,
-    bounding_box,
+    coco_annotation,
     ellipse,
     labels,
     packed,
@@ -99,13 +99,7 @@ def annotations(split: str) -> dict[str, Any]:
         ):
             records.append(
                 {
-                    "id": len(records) + 1,
-                    "image_id": image_id,
-                    "category_id": category,
-                    "segmentation": shape,
-                    "bbox": bounding_box(mask),
-                    "area": int(mask.sum()),
-                    "iscrowd": 0,
+                    **coco_annotation(len(records) + 1, image_id, category, mask, shape),
                     "obj_ann_id": object_id,
                     "attribute_ids": [],
                 }

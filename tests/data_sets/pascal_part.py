@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tests.data_sets.drawing import (
     Colour,
-    bounding_box,
+    coco_annotation,
     ellipse,
     labels,
     packed,
@@ -70,18 +70,10 @@ def annotations(split: str) -> dict[str, Any]:
     for name, regions in planted(split).items():
         image_id = int(name.replace("_", ""))
         for category, mask in regions:
-            box = bounding_box(mask)
-            records.append(
-                {
-                    "id": len(records),
-                    "segmentation": packed(mask),
-                    "bbox": box,
-                    "category_id": category,
-                    "image_id": image_id,
-                    "iscrowd": 0,
-                    "area": box[2] * box[3],
-                }
-            )
+            record = coco_annotation(len(records), image_id, category, mask, packed(mask))
+            _, _, width, height = record["bbox"]
+            # The converter notes the area of the box.
+            records.append({**record, "area": width * height})
         height, width = regions[0][1].shape
         images.append(
             {"id": image_id, "file_name": f"{name}.jpg", "height": height, "width": width}

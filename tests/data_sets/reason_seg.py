@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.data_sets.drawing import Box, Colour, labels, photograph, rectangle
+from tests.data_sets.drawing import Box, Colour, photograph, rectangle, scene
 
 TARGET, IGNORED = 1, 255
 _COLOURS: dict[int, Colour] = {0: (90, 140, 90), TARGET: (210, 60, 40), IGNORED: (40, 60, 190)}
@@ -38,11 +38,11 @@ def _planted() -> dict[str, Planted]:
             ("What would I put on in the rain?", "Find what keeps one dry."),
             True,
             (("ignore", (20, 12, 28, 20)), ("target", (10, 6, 40, 34))),
-            labels(
+            scene(
                 coat,
                 0,
-                (TARGET, rectangle(coat, (10, 6, 40, 34))),
-                (IGNORED, rectangle(coat, (20, 12, 28, 20))),
+                (TARGET, rectangle, (10, 6, 40, 34)),
+                (IGNORED, rectangle, (20, 12, 28, 20)),
             ),
             explanation="A coat keeps the rain off, so it is what one puts on.",
         ),
@@ -56,11 +56,11 @@ def _planted() -> dict[str, Planted]:
                 ("flag", (0, 0, 40, 56)),
                 ("Target", (22, 30, 34, 50)),
             ),
-            labels(
+            scene(
                 street,
                 0,
-                (TARGET, rectangle(street, (4, 30, 16, 50))),
-                (TARGET, rectangle(street, (22, 30, 34, 50))),
+                (TARGET, rectangle, (4, 30, 16, 50)),
+                (TARGET, rectangle, (22, 30, 34, 50)),
             ),
             encoding="cp1252",
         ),
@@ -69,7 +69,7 @@ def _planted() -> dict[str, Planted]:
             ("Which thing here gives light at night?",),
             True,
             (("target", (24, 4, 36, 40)),),
-            labels(lamp, 0, (TARGET, rectangle(lamp, (24, 4, 36, 40)))),
+            scene(lamp, 0, (TARGET, rectangle, (24, 4, 36, 40))),
         ),
         "test/nothing": Planted(
             empty, ("something to drink",), False, (), np.zeros(empty, dtype=np.uint8)

@@ -26,7 +26,7 @@ from training.config import (
     OutputSettings,
     TrainConfig,
 )
-from training.engine import Engine
+from training.engines.accelerate_engine import AccelerateEngine
 from training.examples import Batch
 from training.step import LossSumsOf, take_step
 from training.stream import MicroBatch
@@ -154,7 +154,9 @@ def test_steps(case: Case, normalize: str) -> None:
             for name, value in init.items():
                 learning[ours(name.removeprefix(f"{variant}.init."))].copy_(value)
         before = {name: one.detach().clone() for name, one in learning.items()}
-        engine = Engine(LossSumsOf(model), learning, config.optimizer, "no", config.output)
+        engine = AccelerateEngine(
+            LossSumsOf(model), learning, config.optimizer, "no", config.output
+        )
         sure: dict[str, Tensor] = {}
         for stored in steps:
             seen = gradients_at_the_step(engine, learning)
@@ -172,7 +174,9 @@ def test_steps(case: Case, normalize: str) -> None:
         check_merged(variant, tensors, dict(model.named_parameters()))
 
 
-def gradients_at_the_step(engine: Engine, learning: dict[str, Tensor]) -> dict[str, Tensor | None]:
+def gradients_at_the_step(
+    engine: AccelerateEngine, learning: dict[str, Tensor]
+) -> dict[str, Tensor | None]:
     """Keep the clipped gradients of the step that comes next."""
     seen: dict[str, Tensor | None] = {}
 

@@ -15,11 +15,11 @@ from lisa.base_weights import DELTA_FILE, LANGUAGE_MODEL, find_base_file
 from lisa.data.knowledge import Knowledge, load_knowledge
 from lisa.errors import MissingDependencyError
 from lisa.pipeline import LisaPipeline
-from lisa.settings import change_settings, plain
+from lisa.settings import plain
 from tests.tiny import picture
 from tests.tiny_nano import NEW_ROWS, nano_model, nano_processor, write_cutouts
 from training.nano import __main__ as program
-from training.nano.recipe import NanoRecipe
+from training.nano.recipe import read_recipe
 from training.nano.sources import SMOLLM2, trunk_weights
 
 STAGES = ("decoder", "language", "joint")
@@ -76,7 +76,7 @@ def test_the_whole_recipe(tmp_path: Path, stamps: Path, capsys, monkeypatch) -> 
     out = tmp_path / "nano"
     assert f"wrote {out}" in capsys.readouterr().out
     check_logs(out)
-    recipe = change_settings(NanoRecipe(), overrides(), "")
+    recipe = read_recipe(overrides())
     assert json.loads((out / "recipe.json").read_text()) == plain(recipe)
     delta, fresh = load_file(out / DELTA_FILE), nano_model(FRAME).state_dict()
     for part in (

@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from lisa.cli import main
 from lisa.data.readers import READERS
 from tests.data_sets import own_jsonl
-from tests.tiny import tiny_model, tiny_processor
+from tests.tiny_run import write_model
 from training.checkpoints import latest_checkpoint
 from training.state import OPTIMIZER, TRAINED
 
@@ -57,10 +57,7 @@ FORMATS = {
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("model")
-    tiny_model().save_pretrained(folder)
-    tiny_processor().save_pretrained(folder)
-    return folder
+    return write_model(tmp_path_factory.mktemp("ground"))
 
 
 def write_run(folder: Path, model: Path, entry: dict[str, object], **optimizer: object) -> Path:

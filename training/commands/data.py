@@ -142,7 +142,7 @@ def _count(number: int, what: str) -> str:
 
 def _show(args: argparse.Namespace) -> int:
     from lisa.data.formats import registry_at
-    from training.commands.data_grid import draw_grid
+    from training.commands.data_grid import draw_samples
     from training.samples import SampleSettings
 
     if args.n < 1 or args.columns < 1:
@@ -154,7 +154,7 @@ def _show(args: argparse.Namespace) -> int:
     samples = _samples([entry.open() for _, entry in _entries(registry)], args.n, settings)
     if not samples:
         raise ConfigError(f"no record of {args.path!r} can be read: run `lisa data check` on it.")
-    grid = draw_grid(samples, args.columns)
+    grid = draw_samples(samples, args.columns)
     try:
         grid.save(args.out)
     except (OSError, ValueError) as error:
@@ -167,12 +167,13 @@ def _show(args: argparse.Namespace) -> int:
 def _samples(readers: list[Reader], number: int, settings: SampleSettings) -> list[Sample]:
     """Draw samples, spread over all data sets and over each; damaged records are told."""
     from lisa.data.check import place_of, problems_of
+    from lisa.data.spread import spread
     from training.samples import draw_sample
 
     samples: list[Sample] = []
     for position, reader in enumerate(readers):
         share = -(-(number - len(samples)) // (len(readers) - position))
-        for index in _spread(len(reader), share):
+        for index in spread(len(reader), share):
             try:
                 record = reader[index]
                 problems = problems_of(record)
@@ -185,8 +186,3 @@ def _samples(readers: list[Reader], number: int, settings: SampleSettings) -> li
             else:
                 samples.append(sample)
     return samples
-
-
-def _spread(length: int, number: int) -> list[int]:
-    number = min(length, number)
-    return [index * length // number for index in range(number)]

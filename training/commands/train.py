@@ -3,6 +3,10 @@
     lisa train training/configs/custom.yaml data.registry=my/data.yaml output.folder=runs/mine
     lisa train runs/mine/config.yaml --resume
 
+Data sets that the registry names under `validation` are asked about every `validation.every` steps,
+before the first and after the last: scores in `validation.jsonl`, pictures in `validation/`, the
+best checkpoint is kept.
+
 On several processes: `accelerate launch --num_processes 8 -m lisa.cli train CONFIG`, or the same
 with `torchrun --nproc_per_node 8`.
 """
@@ -25,11 +29,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Trains and says where the last checkpoint is."""
+    """Trains and says where the last checkpoint is, and which one is the best."""
+    from training.checkpoints import best_checkpoint, scores_of
     from training.config import read_config
     from training.run import train
 
     config = read_config(args.config, args.words)
     checkpoint = train(config, resume=args.resume)
-    print(f"Wrote {checkpoint}; make a model of it with: lisa merge {checkpoint} MODEL_FOLDER")
+    print(f"Wrote {checkpoint}")
+    best = best_checkpoint(checkpoint.parent)
+    scores = None if best is None else scores_of(best)
+    if best is not None and scores is not None:
+        print(f"Best on the validation pictures: {best} (gIoU {scores['giou']:.3f})")
+        checkpoint = best
+    print(f"Make a model of it with: lisa merge {checkpoint} MODEL_FOLDER")
     return 0

@@ -1,6 +1,6 @@
 """Train `lisa-nano` from the packages of the registries.
 
-    python -m training.nano [--work DIR] [--stamps DIR] [--out DIR] [--threads N] [NAME=VALUE ...]
+    python -m training.nano [--recipe FILE] [--work DIR] [--out DIR] [--threads N] [NAME=VALUE ...]
 
 Every part keeps what it has done in the work folder: an interrupted run is started again with the
 same command and goes on. `NAME=VALUE` changes a number of the recipe, such as `decoder.steps=10`.
@@ -21,7 +21,6 @@ from torch import Tensor
 from lisa.data.knowledge import load_knowledge
 from lisa.data.scenes import CutoutLibrary
 from lisa.errors import LisaError
-from lisa.settings import change_settings
 from training.lora import LanguageAdapter
 from training.nano.build import NEW_TOKENS, build_model, build_processor
 from training.nano.corpus import build_corpus
@@ -30,7 +29,7 @@ from training.nano.language_stage import train_jointly, train_language
 from training.nano.names import name_states
 from training.nano.pack import pack
 from training.nano.projector_stage import train_projector
-from training.nano.recipe import NanoRecipe
+from training.nano.recipe import RECIPE, NanoRecipe, read_recipe
 from training.nano.sources import stamps_folder
 
 STAGES = ("decoder", "language", "joint")
@@ -40,6 +39,7 @@ _OUT = Path(__file__).parents[2] / "lisa" / "nano"
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the recipe; returns the exit code: 0, or 2 for a mistake of the user's."""
     parser = argparse.ArgumentParser(prog="python -m training.nano", description=__doc__)
+    parser.add_argument("--recipe", type=Path, default=RECIPE, help="YAML file of the numbers")
     parser.add_argument("--work", type=Path, default=Path("runs/nano"), help="working folder")
     parser.add_argument("--stamps", type=Path, help="folder `stamps` of tuxpaint-stamps-default")
     parser.add_argument("--out", type=Path, default=_OUT, help="where the checkpoint goes")
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.threads:
         torch.set_num_threads(args.threads)
     try:
-        recipe = change_settings(NanoRecipe(), args.overrides, "the recipe")
+        recipe = read_recipe(args.overrides, args.recipe)
         train(recipe, args.work, args.stamps, args.out)
     except LisaError as error:
         print(f"training.nano: error: {error}", file=sys.stderr)

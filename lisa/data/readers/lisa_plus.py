@@ -18,13 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lisa.data.mask_sources import CocoMask, CocoSegmentation
-from lisa.data.readers.contract import Reader, register_reader, require_files
-from lisa.data.readers.dialogues import conversation_about_picture, refuse_problems
-from lisa.data.readers.keys import number_repeats
+from lisa.data.readers.contract import register_reader
+from lisa.data.readers.dialogue_list import DialogueList, ReadItem
 from lisa.data.readers.lisa_plus_marks import plain, point
-from lisa.data.readers.paths import read_json, safe_join
 from lisa.data.readers.picture_size import picture_size
-from lisa.data.records import Dialogue, Record
 from lisa.errors import DataError
 from lisa.tokens import SEG_TOKEN
 from lisa.types import ImageSize, Role
@@ -59,7 +56,7 @@ class InstanceMask:
             raise DataError(f"{self.place}: {error}") from error
 
 
-class LisaPlus(Reader):
+class LisaPlus(DialogueList):
     """What the four data sets share; none of them has splits.
 
     `root` is the folder `dataset` of LISA's layout, with the data sets under their names on the
@@ -72,59 +69,34 @@ class LisaPlus(Reader):
     "000000000009/1" and so on. Each has one dialogue with a segment for every control token.
 
     Attributes:
-        folder: Of the data set.
         image_key: Of the picture's file name in a raw record.
         regions_key: Of the object that maps instances to regions in a raw record.
     """
 
-    task = "dialogue"
-    folder: ClassVar[str]
+    title = "LISA++"
+    items = "records"
     image_key: ClassVar[str]
     regions_key: ClassVar[str]
 
-    def __init__(self, root: Path, split: str | None = None) -> None:
-        self.chosen_split(split)
-        self._path = root / "lisa_plus" / self.folder / "data.json"
-        self._pictures = root / "coco" / "train2017"
-        require_files("LISA++", self._path, self._pictures)
-        items = read_json(self._path)
-        if not isinstance(items, list) or not items:
-            raise DataError(f"{str(self._path)!r} must be a list of one or more records.")
-        self._items: list[Any] = items
-        self._keys = number_repeats(self._name(item, place) for place, item in enumerate(items))
+    def _name(self, item: Mapping[str, Any]) -> str | None:
+        name = item.get(self.image_key)
+        return Path(name).stem if isinstance(name, str) and name.strip() else None
 
-    def __len__(self) -> int:
-        """Return the number of raw records."""
-        return len(self._items)
-
-    def __getitem__(self, index: int) -> Record:
-        """Read a raw record; of the picture only the size is read."""
-        item, key = self._items[index], self._keys[index]
-        place = f"{str(self._path)!r}, record {key!r}"
-        try:
-            if not isinstance(item, dict):
-                raise DataError(f"it must be an object, not {item!r:.80}.")
-            image = safe_join(self._pictures, _text(item, self.image_key))
-            size = picture_size(image)
-            regions = _read_regions(item.get(self.regions_key), self.regions_key)
-            turns, instances = self._read(item, regions)
-        except DataError as error:
-            raise DataError(f"{place}: {error}") from error
+    def _read_item(self, item: Mapping[str, Any], place: str) -> ReadItem:
+        image = self._picture(_text(item, self.image_key))
+        size = picture_size(image)
+        regions = _read_regions(item.get(self.regions_key), self.regions_key)
+        turns, instances = self._read(item, regions)
         segments = tuple(
             InstanceMask(regions[name], size, f"{place}, instance {name}") for name in instances
         )
-        dialogue = Dialogue(conversation_about_picture(turns), segments)
-        return refuse_problems(Record(key, image, size, dialogues=(dialogue,)), place)
+        return ReadItem(image, turns, segments, size)
 
     @abstractmethod
     def _read(
         self, item: Mapping[str, Any], regions: Mapping[str, CocoSegmentation]
     ) -> tuple[list[tuple[Role, str]], tuple[str, ...]]:
         """Return the turns, and the instances that their control tokens point at."""
-
-    def _name(self, item: Any, place: int) -> str:
-        name = item.get(self.image_key) if isinstance(item, dict) else None
-        return Path(name).stem if isinstance(name, str) and name.strip() else f"item {place}"
 
 
 @register_reader("lisa_plus_instances")
@@ -142,7 +114,7 @@ class LisaPlusInstances(LisaPlus):
     every name with its control token, in the order of `ID`, with commas between and a full stop.
     """
 
-    folder = "LISA_Plus_Instance_Seg"
+    file = "lisa_plus/LISA_Plus_Instance_Seg/data.json"
     image_key = "img_path"
     regions_key = "points"
 
@@ -187,14 +159,14 @@ class LisaPlusCot(_MarkedAnswer):
     or COCO's run lengths.
     """
 
-    folder = "LISA_Plus_COT"
+    file = "lisa_plus/LISA_Plus_COT/data.json"
 
 
 @register_reader("lisa_plus_captions")
 class LisaPlusCaptions(_MarkedAnswer):
     """Descriptions that point at what they name (`LISA_Plus_Caption`); records as `LisaPlusCot`."""
 
-    folder = "LISA_Plus_Caption"
+    file = "lisa_plus/LISA_Plus_Caption/data.json"
 
 
 @register_reader("lisa_plus_conversations")
@@ -212,7 +184,7 @@ class LisaPlusConversations(LisaPlus):
     questions the names that they carry.
     """
 
-    folder = "LISA_Plus_Conversations"
+    file = "lisa_plus/LISA_Plus_Conversations/data.json"
     image_key = "img_pth"
     regions_key = "info"
 

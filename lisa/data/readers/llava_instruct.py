@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-from lisa.data.readers.contract import Reader, register_reader, require_files
-from lisa.data.readers.dialogues import conversation_about_picture, refuse_problems
-from lisa.data.readers.keys import number_repeats
-from lisa.data.readers.paths import read_json, safe_join
-from lisa.data.records import Dialogue, Record
+from lisa.data.readers.contract import register_reader
+from lisa.data.readers.dialogue_list import DialogueList, ReadItem
 from lisa.errors import DataError
 from lisa.types import Role
 
@@ -17,7 +14,7 @@ _ROLES: dict[str, Role] = {"human": "user", "gpt": "assistant"}
 
 
 @register_reader("llava_instruct")
-class LlavaInstruct(Reader):
+class LlavaInstruct(DialogueList):
     r"""LLaVA-Instruct-150K as released, with the pictures of COCO 2017; it has no splits.
 
     `root` is the folder `dataset` of LISA's layout:
@@ -41,43 +38,18 @@ class LlavaInstruct(Reader):
     such items, and they must be taken out first.
     """
 
-    task = "dialogue"
+    title = "LLaVA-Instruct"
+    file = "llava_dataset/llava_instruct_150k.json"
+    items = "conversations"
 
-    def __init__(self, root: Path, split: str | None = None) -> None:
-        self.chosen_split(split)
-        self._path = root / "llava_dataset" / "llava_instruct_150k.json"
-        self._pictures = root / "coco" / "train2017"
-        require_files("LLaVA-Instruct", self._path, self._pictures)
-        items = read_json(self._path)
-        if not isinstance(items, list) or not items:
-            raise DataError(f"{str(self._path)!r} must be a list of one or more conversations.")
-        self._items: list[Any] = items
-        self._keys = number_repeats(_name(item, place) for place, item in enumerate(items))
+    def _name(self, item: Mapping[str, Any]) -> str | None:
+        name = item.get("id")
+        return str(name) if isinstance(name, str | int) and str(name).strip() else None
 
-    def __len__(self) -> int:
-        """Return the number of conversations."""
-        return len(self._items)
-
-    def __getitem__(self, index: int) -> Record:
-        """Read a conversation."""
-        item, key = self._items[index], self._keys[index]
-        place = f"{str(self._path)!r}, record {key!r}"
-        try:
-            if not isinstance(item, dict):
-                raise DataError(f"it must be an object, not {item!r:.80}.")
-            if "image" not in item:
-                raise DataError("it has no 'image': take items without a picture out of the file.")
-            image = safe_join(self._pictures, item["image"])
-            turns = _read_turns(item.get("conversations"))
-        except DataError as error:
-            raise DataError(f"{place}: {error}") from error
-        dialogue = Dialogue(conversation_about_picture(turns))
-        return refuse_problems(Record(key, image, dialogues=(dialogue,)), place)
-
-
-def _name(item: Any, place: int) -> str:
-    name = item.get("id") if isinstance(item, dict) else None
-    return str(name) if isinstance(name, str | int) and str(name).strip() else f"item {place}"
+    def _read_item(self, item: Mapping[str, Any], place: str) -> ReadItem:
+        if "image" not in item:
+            raise DataError("it has no 'image': take items without a picture out of the file.")
+        return ReadItem(self._picture(item["image"]), _read_turns(item.get("conversations")))
 
 
 def _read_turns(raw: Any) -> list[tuple[Role, str]]:

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from eval.nano.pictures import GROUPS, HELD_OUT_CUTOUTS, Picture, PictureObject, Question
+from eval.nano.pictures import GROUPS, HELD_OUT_CUTOUTS, Picture, PictureObject
+from eval.questions import Question
 from lisa.masks import encode_rle, mask_to_box
 from lisa.types import Box, Conversation, ImageSize, Prediction, Segment
 

@@ -10,9 +10,9 @@ import pytest
 
 from eval.nano.command import main
 from eval.nano.pictures import GROUPS, Picture
-from eval.nano.prediction_log import PredictionLog
 from eval.nano.read_photographs import load_photographs
 from eval.nano.read_scenes import load_scenes
+from eval.prediction_log import PredictionLog
 from lisa.errors import DataError
 from lisa.pipeline import LisaPipeline
 from tests.tiny import tiny_model, tiny_processor

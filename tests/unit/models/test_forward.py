@@ -252,28 +252,6 @@ def test_vision_states_are_projected_with_gradient() -> None:
     assert readout.weight.grad.abs().sum() > 0
 
 
-def test_a_backbone_with_positions_in_three_dimensions_is_refused() -> None:
-    """Text positions would run without an error and be wrong."""
-    from transformers import Qwen2VLConfig
-
-    from tests.tiny import tiny_config
-
-    text = {
-        "hidden_size": 32,
-        "intermediate_size": 48,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-        "num_key_value_heads": 2,
-        "vocab_size": VOCABULARY,
-        "rope_parameters": {"rope_type": "default", "mrope_section": [2, 3, 3]},
-    }
-    vision = {"depth": 1, "embed_dim": 16, "hidden_size": 32, "num_heads": 2, "patch_size": 7}
-    config = tiny_config()
-    config.backbone_config = Qwen2VLConfig(text_config=text, vision_config=vision)
-    with pytest.raises(ConfigError, match="Qwen2VLForConditionalGeneration counts positions"):
-        LisaModel(config)
-
-
 def test_other_backbones_pass_through() -> None:
     """Idefics3 (SmolVLM's architecture): configuration, not code."""
     from transformers import Idefics3Config

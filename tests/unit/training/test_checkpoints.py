@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import builtins
 import errno
+import json
 import os
 import random
 import signal
@@ -15,9 +16,12 @@ import pytest
 from lisa.errors import CheckpointError
 from training.checkpoints import (
     MANIFEST,
+    SCORES,
+    best_checkpoint,
     drop_old_checkpoints,
     faults_of,
     latest_checkpoint,
+    scores_of,
     step_of,
     write_checkpoint,
 )
@@ -28,6 +32,15 @@ def files(step: int, size: int = 1000):
         (folder / "inner").mkdir()
         (folder / "weights.bin").write_bytes(bytes([step % 256]) * size)
         (folder / "inner" / "state.json").write_text(f"{step}")
+
+    return write
+
+
+def scored(step: int, giou: float | None, asked: str = "the same"):
+    def write(folder: Path) -> None:
+        files(step)(folder)
+        if giou is not None:
+            (folder / SCORES).write_text(json.dumps({"giou": giou, "asked": asked}))
 
     return write
 
@@ -77,9 +90,28 @@ def test_a_damaged_checkpoint_is_never_resumed_from(tmp_path: Path, damage, mess
 
 @pytest.mark.parametrize("keep", [1, 3])
 def test_old_ones_go_and_the_best_stays(tmp_path: Path, keep: int) -> None:
-    made = [write_checkpoint(tmp_path, step, files(step)) for step in range(1, 7)]
-    drop_old_checkpoints(tmp_path, keep, protected=made[1])
+    gious = {2: 0.7, 3: 0.7, 4: 0.6}  # of equal ones the first; the others were not validated
+    made = [write_checkpoint(tmp_path, n, scored(n, gious.get(n))) for n in range(1, 7)]
+    drop_old_checkpoints(tmp_path, keep)
     assert sorted(tmp_path.iterdir()) == sorted({made[1], *made[-keep:]})
+    assert best_checkpoint(tmp_path) == made[1]
+    assert scores_of(made[1]) == {"giou": 0.7, "asked": "the same"}
+
+
+def test_scores_of_other_questions_are_not_compared(tmp_path: Path) -> None:
+    assert best_checkpoint(tmp_path) is None
+    write_checkpoint(tmp_path, 1, scored(1, 0.9, "of another registry"))
+    second = write_checkpoint(tmp_path, 2, scored(2, 0.5))
+    write_checkpoint(tmp_path, 3, scored(3, 0.4))
+    assert best_checkpoint(tmp_path) == second
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"giou": null, "asked": "x"}', '{"giou": 0.5}'])
+def test_scores_that_are_none(tmp_path: Path, text: str) -> None:
+    made = write_checkpoint(tmp_path, 1, files(1))
+    (made / SCORES).write_text(text)
+    assert scores_of(made) is None
+    assert best_checkpoint(tmp_path) is None
 
 
 def test_what_a_killed_run_left_goes(tmp_path: Path) -> None:

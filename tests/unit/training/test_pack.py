@@ -19,7 +19,7 @@ from tests.tiny import SEG_ID, picture
 from tests.tiny_nano import BASE, NEW_ROWS, encode, nano_config, nano_model, nano_processor
 from training.lora import LanguageAdapter
 from training.nano.pack import pack
-from training.nano.recipe import NanoRecipe
+from training.nano.recipe import read_recipe
 
 RANK, ALPHA = 4, 8
 
@@ -54,7 +54,7 @@ def trained(tmp_path: Path) -> tuple[LisaModel, Path]:
     out = tmp_path / "nano"
     (out / "demo").mkdir(parents=True)
     (out / "demo" / "picture.txt").write_text("stays")
-    recipe = NanoRecipe(lora_rank=RANK, lora_alpha=ALPHA)
+    recipe = read_recipe([f"lora_rank={RANK}", f"lora_alpha={ALPHA}"])
     pack(model, nano_processor(), adapter, recipe, out, [log])
     return model, out
 
@@ -121,7 +121,7 @@ def test_packing_again_takes_the_place_of_the_first(trained) -> None:
     with torch.no_grad():
         model.mask_projection[0].weight.add_(1)
     adapter = LanguageAdapter(nano_model().backbone, RANK, ALPHA, NEW_ROWS)
-    pack(model, nano_processor(), adapter, NanoRecipe(), out, [])
+    pack(model, nano_processor(), adapter, read_recipe(), out, [])
     assert materialize(out) != before
 
 

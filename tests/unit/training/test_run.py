@@ -14,9 +14,7 @@ from safetensors.torch import load_file
 
 from lisa.errors import CheckpointError, ConfigError, DataError, MissingDependencyError
 from lisa.pipeline import LisaPipeline
-from lisa.settings import build_settings, override
-from tests.data_sets import own_jsonl
-from tests.tiny import tiny_model, tiny_processor
+from tests.tiny_run import STEPS, run_config, write_ground
 from training import run as run_module
 from training.checkpoints import latest_checkpoint
 from training.config import TrainConfig
@@ -25,36 +23,15 @@ from training.resume import CHECKPOINTS
 from training.run import train
 from training.state import TRAINED
 
-STEPS = 4
-
 
 @pytest.fixture(scope="module")
 def ground(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model to start from, a data set and its registry."""
-    folder = tmp_path_factory.mktemp("ground")
-    tiny_model().save_pretrained(folder / "model")
-    tiny_processor().save_pretrained(folder / "model")
-    own_jsonl.write(folder / "own")
-    entry = {"name": "own", "format": "jsonl", "path": "own", "split": "train"}
-    (folder / "data.yaml").write_text(yaml.safe_dump({"data_sets": [entry]}))
-    return folder
+    return write_ground(tmp_path_factory.mktemp("ground"))
 
 
 def config(ground: Path, output: Path, *words: str) -> TrainConfig:
-    data = {
-        "data": {"registry": str(ground / "data.yaml"), "workers": 0, "max_length": 2000},
-        "output": {"folder": str(output), "save_every": 2},
-        "model": {"start": str(ground / "model"), "dtype": "float32"},
-        "optimizer": {
-            "steps": STEPS,
-            "batch": 1,
-            "accumulation": 2,
-            "learning_rate": 0.01,
-            "warmup": 1,
-        },
-        "device": "cpu",
-    }
-    return build_settings(TrainConfig, override(data, words), "test")
+    optimizer = {"steps": STEPS, "batch": 1, "accumulation": 2, "learning_rate": 0.01, "warmup": 1}
+    return run_config(ground, output, *words, optimizer=optimizer)
 
 
 def log(output: Path) -> list[dict[str, float]]:

@@ -7,11 +7,11 @@ import pytest
 
 from lisa.data.mask_sources import BoxMask, NoMask
 from lisa.data.records import Dialogue, Expression, Record, Target
+from lisa.data.wordings import WORDINGS
 from lisa.errors import ConfigError, DataError
 from lisa.tokens import REJECT_TOKEN, SEG_TOKEN
 from lisa.types import Conversation, ImageSize
 from training.samples import Sample, SampleSettings, draw_sample
-from training.wordings import WORDINGS
 
 SIZE = ImageSize(8, 8)
 BOX = BoxMask((0, 0, 4, 4), SIZE)

@@ -1,13 +1,15 @@
 """How a record's expressions are put into questions and answers, by the name of a wording.
 
 A model keeps to the wordings that it was trained on, so fine-tuning begins with those of its
-checkpoint. `{thing}` is a name as the data set has it, in lower case; `{text}` a whole sentence.
+checkpoint, and evaluation asks in one of them. `{thing}` is a name as the data set has it, in lower
+case; `{text}` a whole sentence.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lisa.data.records import Expression
 from lisa.errors import ConfigError
 from lisa.tokens import REJECT_TOKEN, SEG_TOKEN
 
@@ -23,6 +25,8 @@ class Wording:
         answers: To a name.
         sentence_answers: To a sentence, which does not say what the thing is called.
         absent: Say that a thing asked for is not in the picture.
+        asked_name: The one question for a name in evaluation, so that scores can be compared.
+        asked_sentence: The same for a sentence.
     """
 
     names: tuple[str, ...]
@@ -31,6 +35,8 @@ class Wording:
     answers: tuple[str, ...]
     sentence_answers: tuple[str, ...]
     absent: tuple[str, ...]
+    asked_name: str
+    asked_sentence: str
 
 
 _LISA_ANSWERS = (
@@ -43,7 +49,8 @@ _LISA_ANSWERS = (
 
 WORDINGS: dict[str, Wording] = {
     # In number and role those of LISA (Lai et al. 2023): four short questions, two long ones, three
-    # that ask for a reason, five answers with one mask each.
+    # that ask for a reason, five answers with one mask each. Its evaluation asks in the last short
+    # and the last long form.
     "lisa": Wording(
         names=(
             "Could you segment the {thing} in this image?",
@@ -63,6 +70,8 @@ WORDINGS: dict[str, Wording] = {
         answers=_LISA_ANSWERS,
         sentence_answers=_LISA_ANSWERS,
         absent=(f"There is no such thing in this image {REJECT_TOKEN}.",),
+        asked_name="What is {thing} in this image? Please output segmentation mask.",
+        asked_sentence="{text} Please output segmentation mask.",
     ),
     # `lisa-nano` names a thing before it shows it; see `lisa.data.phrasings`.
     "nano": Wording(
@@ -72,8 +81,15 @@ WORDINGS: dict[str, Wording] = {
         answers=(f"It is the {{thing}} {SEG_TOKEN}.", f"Here is the {{thing}} {SEG_TOKEN}."),
         sentence_answers=(f"{SEG_TOKEN}.",),
         absent=(f"There is no such thing in the picture {REJECT_TOKEN}.",),
+        asked_name="Segment the {thing}.",
+        asked_sentence="{text}",
     ),
 }
+
+
+def words_of(said: Expression) -> dict[str, str]:
+    """Return what an expression puts in the place of `{text}` and `{thing}`."""
+    return {"text": said.text, "thing": said.text.lower()}
 
 
 def get_wording(name: str) -> Wording:

@@ -1,0 +1,71 @@
+"""Answers as pictures: the picture, the right mask and the one that was given, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+from eval.answers import Result
+from eval.questions import BoolMask, Picture, Question
+from lisa.masks import decode_rle
+from lisa.visualize import Cell, Colour, draw_grid
+
+_PANEL = 240
+_GAP = 4
+_TARGET_COLOUR: Colour = (40, 200, 80)
+_ANSWER_COLOUR: Colour = (230, 40, 60)
+
+
+def draw_answers(
+    asked: Sequence[tuple[Picture, Question, Result]], columns: int = 2
+) -> Image.Image:
+    """Draw answers in a grid: picture, right mask (green), given mask (red), and the words.
+
+    Args:
+        asked: One or more answers that kept their masks, with what they are about.
+        columns: Most answers in a row.
+
+    Returns:
+        The grid, RGB.
+
+    Raises:
+        LisaError: If a picture or a right answer is damaged.
+    """
+    cells = [_answer_cell(*one) for one in asked]
+    return draw_grid(cells, columns, (3 * _PANEL + 2 * _GAP, _PANEL), text_lines=4)
+
+
+def _answer_cell(picture: Picture, question: Question, result: Result) -> Cell:
+    image = picture.open()
+    target = picture.target_of(question)
+    given = np.zeros_like(target) if result.mask is None else decode_rle(result.mask)
+    panels = (image, _tint(image, target, _TARGET_COLOUR), _tint(image, given, _ANSWER_COLOUR))
+    scale = _PANEL / max(image.size)
+    width, height = (max(1, round(side * scale)) for side in image.size)
+    strip = Image.new("RGB", (3 * width + 2 * _GAP, height), "white")
+    for index, panel in enumerate(panels):
+        strip.paste(panel.resize((width, height)), (index * (width + _GAP), 0))
+    words = [f"asked: {_question(question)}", _score(result)]
+    if result.answer is not None:
+        words.insert(1, f"answer: {result.answer}")
+    return Cell(strip, tuple(words))
+
+
+def _question(question: Question) -> str:
+    if question.text is not None:
+        return question.text
+    return f"click {question.point}" if question.point is not None else f"box {question.box}"
+
+
+def _score(result: Result) -> str:
+    absent = "" if result.counts.target else ", not in the picture"
+    return f"IoU {result.counts.iou:.3f}{absent} ({result.key})"
+
+
+def _tint(image: Image.Image, mask: BoolMask, colour: Colour) -> Image.Image:
+    pixels = np.asarray(image.convert("RGB"), dtype=np.float32)
+    # Outside the mask the picture is darkened, so that thin masks and those of its own colour show.
+    tinted = np.where(mask[..., None], 0.5 * pixels + 0.5 * np.array(colour), 0.4 * pixels)
+    return Image.fromarray(tinted.astype(np.uint8))

@@ -1,0 +1,241 @@
+"""Questions with right answers from the records of any data set that can be read.
+
+A data set's task decides how its records are asked about:
+
+- *referring* and *reasoning*: every expression is a question of its own;
+- *semantic*: a region's names mean the same, so its first one is asked;
+- *dialogue*, and conversations in any data set: every turn is asked whose answer points at
+  something, after the turns before as the data set has them. Answers without masks are not asked
+  for: no mask says whether they are right.
+
+Names and sentences are put into the one wording that `Wording.asked_name` and
+`Wording.asked_sentence` fix. Where the same words stand for several regions of a picture, they are
+asked once and the right answer is the union. A thing that is not in the picture is asked for like
+any other; the right answer is the empty mask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from eval.questions import BoolMask, Question
+from lisa.data.mask_sources import MaskSource
+from lisa.data.readers import Reader, Task
+from lisa.data.readers.picture_size import picture_size
+from lisa.data.records import Dialogue, Expression, Record, Target
+from lisa.data.spread import spread
+from lisa.data.wordings import Wording, words_of
+from lisa.errors import DataError
+from lisa.images import open_image
+from lisa.tokens import SEG_TOKEN
+from lisa.types import Conversation
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+ABSENT = "absent"
+DIALOGUE = "dialogue"
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A data set that is asked about.
+
+    Attributes:
+        name: Group of its questions.
+        reader: The data set.
+    """
+
+    name: str
+    reader: Reader
+
+
+@dataclass(frozen=True)
+class RecordPlace:
+    """One record of a data set.
+
+    Attributes:
+        data_set: That holds it.
+        index: Its number.
+    """
+
+    data_set: DataSet
+    index: int
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """A right answer.
+
+    Attributes:
+        masks: United.
+        ignored: Pixels that a score leaves out, united; none if empty.
+    """
+
+    masks: tuple[MaskSource, ...]
+    ignored: tuple[MaskSource, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class RecordPicture:
+    """The picture of a record with the questions about it; see `eval.questions.Picture`.
+
+    Attributes:
+        key: Of the record.
+        image: The picture, a file or the bytes of one.
+        regions: Right answers.
+        questions: What is asked.
+    """
+
+    key: str
+    image: Path | bytes
+    regions: tuple[Region, ...]
+    questions: tuple[Question, ...]
+
+    def open(self) -> Image.Image:
+        """Read the picture.
+
+        Raises:
+            ImageError: If it is missing or damaged.
+        """
+        return open_image(self.image)
+
+    def target_of(self, question: Question) -> BoolMask:
+        """Return the right answer, `bool (H, W)`.
+
+        Raises:
+            DataError: If it is damaged or not of the picture's size.
+        """
+        assert question.target is not None, "every question of a record has its region"
+        return self._unite(self.regions[question.target].masks)
+
+    def ignore_of(self, question: Question) -> BoolMask | None:
+        """Return the pixels `bool (H, W)` that a score leaves out; None for none.
+
+        Raises:
+            DataError: If they are damaged or not of the picture's size.
+        """
+        assert question.target is not None, "every question of a record has its region"
+        ignored = self.regions[question.target].ignored
+        return self._unite(ignored) if ignored else None
+
+    def _unite(self, sources: Sequence[MaskSource]) -> BoolMask:
+        size = picture_size(self.image)
+        united = np.zeros(size, dtype=bool)
+        for source in sources:
+            mask = source.read()
+            if mask.shape != size:
+                raise DataError(
+                    f"{self.key} has a mask of {mask.shape[0]} x {mask.shape[1]} pixels (height x "
+                    f"width), but its picture has {size.height} x {size.width}."
+                )
+            united |= mask
+        return united
+
+
+def choose_records(data_sets: Sequence[DataSet], most: int) -> list[RecordPlace]:
+    """Choose up to `most` records, evenly over the data sets and over each; always the same ones.
+
+    What a small data set does not need of its share goes to the larger ones.
+    """
+    left = most
+    indexes: dict[str, list[int]] = {}
+    for position, one in enumerate(sorted(data_sets, key=lambda one: len(one.reader))):
+        indexes[one.name] = spread(len(one.reader), left // (len(data_sets) - position))
+        left -= len(indexes[one.name])
+    return [RecordPlace(one, index) for one in data_sets for index in indexes[one.name]]
+
+
+def questions_of(record: Record, data_set: str, task: Task, wording: Wording) -> RecordPicture:
+    """Turn a record into questions.
+
+    Args:
+        record: Of any reader.
+        data_set: Name of its data set.
+        task: Of its data set.
+        wording: How names and sentences are asked for.
+
+    Returns:
+        The picture; without questions if nothing in the record has a right answer.
+
+    Raises:
+        DataError: If a dialogue has not as many masks as `[SEG]`.
+    """
+    made = _Questions(f"{data_set}/{record.key}", data_set)
+    for said, targets in _same_words(record.targets, task).values():
+        asked = wording.asked_sentence if said.wording == "sentence" else wording.asked_name
+        absent = all(target.is_absent for target in targets)
+        subsets = (said.wording, ABSENT) if absent else (said.wording,)
+        region = Region(
+            tuple(target.mask for target in targets),
+            tuple(target.ignore for target in targets if target.ignore is not None),
+        )
+        made.add(asked.format(**words_of(said)), region, subsets)
+    for dialogue in record.dialogues:
+        for turns, region in _pointing_turns(dialogue, record.key):
+            made.add(turns.messages[-1].text, region, (DIALOGUE,), turns)
+    return RecordPicture(record.key, record.image, tuple(made.regions), tuple(made.questions))
+
+
+@dataclass
+class _Questions:
+    """Questions of a record as they are made.
+
+    Attributes:
+        key: Of the record and its data set.
+        group: Of the questions.
+        regions: Right answers.
+        questions: One for each of them.
+    """
+
+    key: str
+    group: str
+    regions: list[Region] = field(default_factory=list)
+    questions: list[Question] = field(default_factory=list)
+
+    def add(
+        self,
+        text: str,
+        region: Region,
+        subsets: tuple[str, ...],
+        turns: Conversation | None = None,
+    ) -> None:
+        number = len(self.regions)
+        self.regions.append(region)
+        self.questions.append(
+            Question(f"{self.key}/{number}", self.group, number, text, subsets=subsets, turns=turns)
+        )
+
+
+def _same_words(
+    targets: Sequence[Target], task: Task
+) -> dict[tuple[str, str], tuple[Expression, list[Target]]]:
+    """Return everything that is asked for and the targets that it stands for."""
+    asked: dict[tuple[str, str], tuple[Expression, list[Target]]] = {}
+    for target in targets:
+        for said in target.expressions[:1] if task == "semantic" else target.expressions:
+            same = asked.setdefault((said.text.lower(), said.wording), (said, []))[1]
+            if target not in same:
+                same.append(target)
+    return asked
+
+
+def _pointing_turns(dialogue: Dialogue, key: str) -> Iterator[tuple[Conversation, Region]]:
+    """Yield the turns up to each question whose answer points at something, and that answer."""
+    messages, used = dialogue.conversation.messages, 0
+    for place, message in enumerate(messages):
+        if message.role != "assistant" or not message.text.count(SEG_TOKEN):
+            continue
+        masks = dialogue.segments[used : used + message.text.count(SEG_TOKEN)]
+        used += message.text.count(SEG_TOKEN)
+        if used > len(dialogue.segments):
+            raise DataError(
+                f"{key} has more {SEG_TOKEN} in its answers than its {len(dialogue.segments)} "
+                "masks: give one mask for each."
+            )
+        yield Conversation(messages[:place]), Region(masks)

@@ -1,0 +1,1 @@
+"""What runs a model's backward passes and steps; `contract` says what a run wants of it."""

@@ -1,0 +1,81 @@
+"""A training step as LISA's released code computes it: what `eval.speed train` compares ours with.
+
+It is the same mathematics in more work: the vision tower runs once for every conversation instead
+of once for every picture, SAM's image encoder (Meta's own module, which builds whole attention
+matrices) takes one picture after the other, attention is written out in float32, and the language
+model scores every position instead of those that are learnt from. What both share (the mask
+decoder, the losses, the optimiser) is ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import torch
+from segment_anything.modeling import ImageEncoderViT
+from torch import Tensor, nn
+
+from lisa.models import LisaModel
+from lisa.models.segmenters import SamConfig
+from training.examples import Batch
+from training.step import stack_sums
+
+
+class OriginalSums(nn.Module):
+    """Takes and returns what `training.step.LossSumsOf` does."""
+
+    def __init__(self, model: LisaModel) -> None:
+        """Wrap a model; its attention and its image encoder are replaced.
+
+        Args:
+            model: With SAM as its segmenter; changed in place.
+        """
+        super().__init__()
+        self.model = model
+        model.backbone.set_attn_implementation("eager")
+        model.segmenter.image_encoder = original_image_encoder(model)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Run the conversations of a batch, teacher forced."""
+        model, images = self.model, batch.images
+        with torch.no_grad():
+            features = [model.segmenter.encode(frame[None]) for frame in images.sam_pixel_values]
+        shown = batch.image_index.tolist()
+        pictures = model.encode_images(
+            images.pixel_values[batch.image_index],
+            original_sizes=[images.original_sizes[i] for i in shown],
+            resized_sizes=[images.resized_sizes[i] for i in shown],
+        )
+        output = model(
+            batch.input_ids,
+            batch.attention_mask,
+            batch.labels,
+            images=[
+                replace(one, segmenter_features=features[i])
+                for one, i in zip(pictures, shown, strict=True)
+            ],
+            gt_masks=batch.gt_masks,
+        )
+        return stack_sums(output)
+
+
+def original_image_encoder(model: LisaModel) -> nn.Module:
+    """Build Meta's image encoder with the weights of a model's own one, frozen."""
+    config = model.segmenter.config
+    assert isinstance(config, SamConfig)
+    encoder: nn.Module = ImageEncoderViT(
+        img_size=config.image_size,
+        patch_size=config.patch_size,
+        embed_dim=config.embed_dim,
+        depth=config.depth,
+        num_heads=config.num_heads,
+        mlp_ratio=config.encoder_mlp_dim / config.embed_dim,
+        out_chans=config.prompt_dim,
+        norm_layer=partial(nn.LayerNorm, eps=1e-6),
+        use_rel_pos=True,
+        window_size=config.window_size,
+        global_attn_indexes=config.global_attn_indexes,
+    )
+    encoder.load_state_dict(model.segmenter.get_submodule("image_encoder").state_dict())
+    return encoder.requires_grad_(False)
