@@ -12,6 +12,8 @@ from typing import IO, Self
 from tqdm import tqdm
 
 LOG = "log.jsonl"
+_SHOWN = ("loss", "text", "bce", "dice", "iou", "samples_per_second")
+"""Beside the progress bar, as far as a run has them."""
 
 
 class RunLog:
@@ -48,7 +50,8 @@ class RunLog:
         line = {"step": step, **{name: short(value) for name, value in values.items()}}
         self._file.write(json.dumps(line) + "\n")
         self._file.flush()
-        self._bar.set_postfix(loss=f"{values['loss']:.3f}", refresh=False)
+        shown = {name: f"{values[name]:.3g}" for name in _SHOWN if name in values}
+        self._bar.set_postfix(shown, refresh=False)
         self._bar.update()
 
     def __exit__(

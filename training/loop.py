@@ -1,33 +1,42 @@
 """The optimiser loop: steps, learning-rate schedule, log, and exact resume.
 
 A run is a function of its settings and of an iterator that gives the same batches in the same order
-every time: to resume, the loop skips the batches that are done. Everything it needs is in two files
-of the run's folder, `log.jsonl` and `state.safetensors`.
+every time. It goes on from the newest checkpoint in its folder, past the batches that are done.
 """
 
 from __future__ import annotations
 
 import itertools
-import json
-import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from lisa.errors import DataError
+from training.checkpoints import (
+    drop_old_checkpoints,
+    latest_checkpoint,
+    step_of,
+    write_checkpoint,
+)
 from training.log import RunLog
 from training.schedule import learning_rate_share
+from training.state import (
+    TrainingState,
+    load_trained,
+    moments_of,
+    restore_moments,
+    save_state,
+)
 
 Batch = TypeVar("Batch")
 
 _FINAL_SHARE = 0.02
-_STATE = "state.safetensors"
+_CHECKPOINTS = "checkpoints"
 
 
 @dataclass(frozen=True)
@@ -82,12 +91,13 @@ def run(
 
     Raises:
         DataError: If the loss is not finite, or the batches end early.
+        CheckpointError: If the folder holds a run of other parameters, or cannot be written.
     """
     settings.folder.mkdir(parents=True, exist_ok=True)
     optimizer = torch.optim.AdamW(
         list(parameters.values()), lr=settings.learning_rate, betas=(0.9, 0.95), weight_decay=0.0
     )
-    first = done = _load_state(settings, parameters, optimizer)
+    first = done = _resume(settings.folder, parameters, optimizer)
     with RunLog(settings.folder, first, settings.steps, show=True, name=settings.name) as log:
         for step, batch in enumerate(itertools.islice(batches, first, settings.steps), first):
             began = time.perf_counter()
@@ -118,59 +128,26 @@ def run(
             )
             done = step + 1
             if done % settings.save_every == 0 or done == settings.steps:
-                _save_state(settings, parameters, optimizer, done)
+                _save(settings.folder, parameters, optimizer, done)
     if done < settings.steps:
         raise DataError(f"The batches end after {done} of {settings.steps} steps: give more data.")
 
 
-def _save_state(
-    settings: RunSettings,
-    parameters: Mapping[str, Tensor],
-    optimizer: torch.optim.Optimizer,
-    step: int,
+def _save(
+    folder: Path, parameters: Mapping[str, Tensor], optimizer: torch.optim.Optimizer, done: int
 ) -> None:
-    tensors = {f"parameter/{name}": p.detach().contiguous() for name, p in parameters.items()}
-    counts: dict[str, float] = {}
-    for name, parameter in parameters.items():
-        for key, value in optimizer.state.get(parameter, {}).items():
-            if key == "step":
-                counts[name] = float(value)
-            else:
-                tensors[f"{key}/{name}"] = value.contiguous()
-    # One file, renamed into place: an interrupted save leaves the previous state as it was.
-    metadata = {"step": str(step), "counts": json.dumps(counts)}
-    staging = settings.folder / f"{_STATE}.part"
-    save_file(tensors, staging, metadata=metadata)
-    os.replace(staging, settings.folder / _STATE)
+    state = TrainingState(parameters, moments_of(optimizer, parameters))
+    write_checkpoint(folder / _CHECKPOINTS, done, lambda staged: save_state(staged, state, {}))
+    drop_old_checkpoints(folder / _CHECKPOINTS, keep=1)
 
 
-def _load_state(
-    settings: RunSettings, parameters: Mapping[str, Tensor], optimizer: torch.optim.Optimizer
+def _resume(
+    folder: Path, parameters: Mapping[str, Tensor], optimizer: torch.optim.Optimizer
 ) -> int:
-    """Restore a saved state in place and return the next step; 0 if there is none."""
-    path = settings.folder / _STATE
-    if not path.exists():
+    """Restore the newest checkpoint in place and return the next step; 0 if there is none."""
+    checkpoint = latest_checkpoint(folder / _CHECKPOINTS)
+    if checkpoint is None:
         return 0
-    from safetensors import safe_open
-
-    with safe_open(path, framework="pt") as file:
-        metadata: dict[str, Any] = file.metadata()
-    tensors = load_file(path)
-    counts = json.loads(metadata["counts"])
-    with torch.no_grad():
-        for name, parameter in parameters.items():
-            if f"parameter/{name}" not in tensors:
-                raise DataError(
-                    f"{path} is of a run with other parameters ({name} is not in it): "
-                    "choose another folder or delete it."
-                )
-            parameter.copy_(tensors[f"parameter/{name}"])
-            state = {
-                key.split("/", 1)[0]: value
-                for key, value in tensors.items()
-                if key.split("/", 1)[1] == name and not key.startswith("parameter/")
-            }
-            if state:
-                state["step"] = torch.tensor(counts[name])
-                optimizer.state[parameter] = state
-    return int(metadata["step"])
+    load_trained(checkpoint, parameters)
+    restore_moments(checkpoint, optimizer, parameters)
+    return step_of(checkpoint)

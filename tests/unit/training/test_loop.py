@@ -9,8 +9,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from lisa.errors import DataError
+from lisa.errors import CheckpointError, DataError
 from training.loop import RunSettings, StepReport, run
+from training.state import OPTIMIZER, TRAINED
 
 STEPS = 4
 
@@ -68,9 +69,11 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(tmp_path: Path, stop: i
     resumed = trained(tmp_path / "parts", Data())
     for name, parameter in whole.named_parameters():
         assert torch.equal(parameter, resumed.get_parameter(name)), name
-    one, other = (load_file(tmp_path / kind / "state.safetensors") for kind in ("whole", "parts"))
-    assert one.keys() == other.keys()
-    assert all(torch.equal(one[name], other[name]) for name in one)
+    for file in (TRAINED, OPTIMIZER):
+        last = Path("checkpoints") / f"step-{STEPS:08d}" / file
+        one, other = (load_file(tmp_path / kind / last) for kind in ("whole", "parts"))
+        assert one.keys() == other.keys()
+        assert all(torch.equal(one[name], other[name]) for name in one)
     assert "exp_avg_sq/weight" in one
     assert without_seconds(tmp_path / "parts") == without_seconds(tmp_path / "whole")
 
@@ -139,5 +142,5 @@ def test_batches_that_end_early_are_one_sentence(tmp_path: Path) -> None:
 def test_a_state_of_another_run_is_one_sentence(tmp_path: Path) -> None:
     trained(tmp_path, Data())
     other = {"other": nn.Parameter(torch.ones(2))}
-    with pytest.raises(DataError, match=r"other is not in it.*choose another folder"):
+    with pytest.raises(CheckpointError, match="of a run in which other parts learn"):
         run(settings(tmp_path), other, Data(), lambda batch, step: StepReport(batch.sum(), {}))
