@@ -68,7 +68,7 @@ def test_a_run_learns_and_leaves_what_it_should(finished: Path) -> None:
     assert any(".lora_B." in name for name in trained(last))
 
 
-@pytest.mark.parametrize("words", [[], ["data.workers=1"], ["data.workers=2"]])
+@pytest.mark.parametrize("words", [[], ["data.workers=1"], ["data.workers=4"]])
 def test_the_same_run_gives_the_same_numbers(
     ground: Path, finished: Path, tmp_path: Path, words: list[str]
 ) -> None:
