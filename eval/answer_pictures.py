@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from eval.answers import Result
 from eval.questions import BoolMask, Picture, Question
-from lisa.masks import decode_rle
+from eval.results import Result
 from lisa.visualize import Cell, Colour, draw_grid
 
 _PANEL = 240
@@ -39,24 +38,18 @@ def draw_answers(
 
 def _answer_cell(picture: Picture, question: Question, result: Result) -> Cell:
     image = picture.open()
-    target = picture.target_of(question)
-    given = np.zeros_like(target) if result.mask is None else decode_rle(result.mask)
+    target = picture.truth_of(question).mask
+    given = np.zeros_like(target) if result.masks is None else result.masks.given()
     panels = (image, _tint(image, target, _TARGET_COLOUR), _tint(image, given, _ANSWER_COLOUR))
     scale = _PANEL / max(image.size)
     width, height = (max(1, round(side * scale)) for side in image.size)
     strip = Image.new("RGB", (3 * width + 2 * _GAP, height), "white")
     for index, panel in enumerate(panels):
         strip.paste(panel.resize((width, height)), (index * (width + _GAP), 0))
-    words = [f"asked: {_question(question)}", _score(result)]
+    words = [f"asked: {question.described}", _score(result)]
     if result.answer is not None:
         words.insert(1, f"answer: {result.answer}")
     return Cell(strip, tuple(words))
-
-
-def _question(question: Question) -> str:
-    if question.text is not None:
-        return question.text
-    return f"click {question.point}" if question.point is not None else f"box {question.box}"
 
 
 def _score(result: Result) -> str:

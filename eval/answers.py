@@ -7,17 +7,15 @@ several times, the masks are united; an answer that points nowhere has the empty
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
-import numpy as np
 from tqdm import tqdm
 
-from eval.metrics import PixelCounts, count_pixels, score
+from eval.metrics import PixelCounts, score
 from eval.prediction_log import PredictionLog
-from eval.questions import BoolMask, Picture, Question
-from lisa.masks import encode_rle
+from eval.questions import Picture, Question
+from eval.results import Answer, GivenSegment, Result, judge
 from lisa.types import Segment
 
 if TYPE_CHECKING:
@@ -30,60 +28,6 @@ MAX_NEW_TOKENS = 32
 
 _AT_ONCE = 16
 """Most questions of a batch: those of a picture of many things would not fit into memory."""
-
-
-@dataclass(frozen=True, eq=False)
-class Answer:
-    """What a pipeline gave to a question.
-
-    Attributes:
-        mask: `bool (H, W)`, at the size of the picture.
-        text: What it said; None for a click or a box.
-        pointed: How many masks it gave, empty ones included.
-        seconds: Time taken, without that for encoding the picture.
-    """
-
-    mask: BoolMask
-    text: str | None
-    pointed: int
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Result:
-    """One scored answer.
-
-    Attributes:
-        key: The question's key.
-        group: The question's group.
-        subsets: The question's subsets.
-        counts: Agreement of the answer's mask with the right one.
-        answer: What the model said; None for clicks, boxes and the largest-object baseline.
-        mask: The answer's mask as COCO run lengths; None where it is not kept.
-        seconds: Time taken; the questions of a picture are asked together and share theirs evenly.
-        pointed: How many masks the answer gave, empty ones included.
-    """
-
-    key: str
-    group: str
-    subsets: tuple[str, ...]
-    counts: PixelCounts
-    answer: str | None = None
-    mask: Mapping[str, Any] | None = None
-    seconds: float = 0.0
-    pointed: int = 1
-
-    def to_record(self) -> dict[str, Any]:
-        """Returns the result as a JSON-ready record."""
-        return asdict(self)
-
-    @classmethod
-    def from_record(cls, record: Mapping[str, Any]) -> Result:
-        """Reads what `to_record` wrote."""
-        fields = dict(record)
-        fields["subsets"] = tuple(fields["subsets"])
-        fields["counts"] = PixelCounts(**fields["counts"])
-        return cls(**fields)
 
 
 def pipeline_results(
@@ -170,19 +114,10 @@ def picture_results(
     open_questions = [question for question in picture.questions if known[question.key] is None]
     fresh = {}
     if open_questions:
-        right = [(picture.target_of(q), picture.ignore_of(q)) for q in open_questions]
+        right = [picture.truth_of(question) for question in open_questions]
         answers = ask(pipeline, picture.open(), open_questions, max_new_tokens)
-        for question, (target, ignore), answer in zip(open_questions, right, answers, strict=True):
-            result = Result(
-                question.key,
-                question.group,
-                question.subsets,
-                count_pixels(answer.mask, target, ignore),
-                answer.text,
-                dict(encode_rle(answer.mask)),
-                round(answer.seconds, 4),
-                answer.pointed,
-            )
+        for question, truth, answer in zip(open_questions, right, answers, strict=True):
+            result = judge(picture, question, truth, answer)
             log.append(system, question.key, result.to_record())
             fresh[question.key] = result
     return [
@@ -220,7 +155,7 @@ def ask(
         )
         seconds = (time.perf_counter() - started) / len(batch)
         for question, prediction in zip(batch, predictions, strict=True):
-            answers[question.key] = _united(prediction.segments, image, prediction.text, seconds)
+            answers[question.key] = _answer(prediction.segments, prediction.text, seconds)
     for question in questions:
         if question.key not in answers:
             started = time.perf_counter()
@@ -228,15 +163,15 @@ def ask(
             boxes = None if question.box is None else [question.box]
             segments = pipeline.segment_region(shown, points=points, boxes=boxes)
             seconds = time.perf_counter() - started
-            answers[question.key] = _united(segments, image, None, seconds)
+            answers[question.key] = _answer(segments, None, seconds)
     return [answers[question.key] for question in questions]
 
 
-def _united(
-    segments: Sequence[Segment], image: Image.Image, text: str | None, seconds: float
-) -> Answer:
-    united = np.zeros((image.height, image.width), dtype=bool)
-    for segment in segments:
-        united |= segment.mask
-    pointed = sum(segment.status != "absent" for segment in segments)
-    return Answer(united, text, pointed, seconds)
+def _answer(segments: Sequence[Segment], text: str | None, seconds: float) -> Answer:
+    shown = [segment for segment in segments if segment.status != "absent"]
+    return Answer(
+        tuple(GivenSegment(segment.mask, round(segment.score, 6)) for segment in shown),
+        text,
+        len(shown),
+        seconds,
+    )

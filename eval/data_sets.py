@@ -21,9 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from eval.questions import BoolMask, Question
+from eval.questions import BoolMask, Question, Truth
 from lisa.data.mask_sources import MaskSource
 from lisa.data.readers import Reader, Task
 from lisa.data.readers.picture_size import picture_size
@@ -33,7 +31,7 @@ from lisa.data.wordings import Wording, words_of
 from lisa.errors import DataError
 from lisa.images import open_image
 from lisa.tokens import SEG_TOKEN
-from lisa.types import Conversation
+from lisa.types import Conversation, ImageSize
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -73,7 +71,7 @@ class Region:
     """A right answer.
 
     Attributes:
-        masks: United.
+        masks: One for every thing that is meant; none where nothing is to be shown.
         ignored: Pixels that a score leaves out, united; none if empty.
     """
 
@@ -86,7 +84,7 @@ class RecordPicture:
     """The picture of a record with the questions about it; see `eval.questions.Picture`.
 
     Attributes:
-        key: Of the record.
+        key: Of the record and its data set.
         image: The picture, a file or the bytes of one.
         regions: Right answers.
         questions: What is asked.
@@ -97,6 +95,11 @@ class RecordPicture:
     regions: tuple[Region, ...]
     questions: tuple[Question, ...]
 
+    @property
+    def file(self) -> Path | None:
+        """Where the picture lies; None if it is no file."""
+        return self.image if isinstance(self.image, Path) else None
+
     def open(self) -> Image.Image:
         """Read the picture.
 
@@ -105,37 +108,31 @@ class RecordPicture:
         """
         return open_image(self.image)
 
-    def target_of(self, question: Question) -> BoolMask:
-        """Return the right answer, `bool (H, W)`.
+    def truth_of(self, question: Question) -> Truth:
+        """Return the right answer.
 
         Raises:
-            DataError: If it is damaged or not of the picture's size.
+            DataError: If a mask is damaged or not of the picture's size.
         """
         assert question.target is not None, "every question of a record has its region"
-        return self._unite(self.regions[question.target].masks)
-
-    def ignore_of(self, question: Question) -> BoolMask | None:
-        """Return the pixels `bool (H, W)` that a score leaves out; None for none.
-
-        Raises:
-            DataError: If they are damaged or not of the picture's size.
-        """
-        assert question.target is not None, "every question of a record has its region"
-        ignored = self.regions[question.target].ignored
-        return self._unite(ignored) if ignored else None
-
-    def _unite(self, sources: Sequence[MaskSource]) -> BoolMask:
+        region = self.regions[question.target]
         size = picture_size(self.image)
-        united = np.zeros(size, dtype=bool)
-        for source in sources:
-            mask = source.read()
+        ignored = self._read(region.ignored, size)
+        return Truth(
+            size,
+            self._read(region.masks, size),
+            Truth(size, ignored).mask if ignored else None,
+        )
+
+    def _read(self, sources: Sequence[MaskSource], size: ImageSize) -> tuple[BoolMask, ...]:
+        masks = tuple(source.read() for source in sources)
+        for mask in masks:
             if mask.shape != size:
                 raise DataError(
                     f"{self.key} has a mask of {mask.shape[0]} x {mask.shape[1]} pixels (height x "
                     f"width), but its picture has {size.height} x {size.width}."
                 )
-            united |= mask
-        return united
+        return masks
 
 
 def choose_records(data_sets: Sequence[DataSet], most: int) -> list[RecordPlace]:
@@ -172,14 +169,14 @@ def questions_of(record: Record, data_set: str, task: Task, wording: Wording) ->
         absent = all(target.is_absent for target in targets)
         subsets = (said.wording, ABSENT) if absent else (said.wording,)
         region = Region(
-            tuple(target.mask for target in targets),
+            tuple(target.mask for target in targets if not target.is_absent),
             tuple(target.ignore for target in targets if target.ignore is not None),
         )
-        made.add(asked.format(**words_of(said)), region, subsets)
+        made.add(asked.format(**words_of(said)), region, subsets, said=said.text)
     for dialogue in record.dialogues:
         for turns, region in _pointing_turns(dialogue, record.key):
             made.add(turns.messages[-1].text, region, (DIALOGUE,), turns)
-    return RecordPicture(record.key, record.image, tuple(made.regions), tuple(made.questions))
+    return RecordPicture(made.key, record.image, tuple(made.regions), tuple(made.questions))
 
 
 @dataclass
@@ -204,11 +201,20 @@ class _Questions:
         region: Region,
         subsets: tuple[str, ...],
         turns: Conversation | None = None,
+        said: str | None = None,
     ) -> None:
         number = len(self.regions)
         self.regions.append(region)
         self.questions.append(
-            Question(f"{self.key}/{number}", self.group, number, text, subsets=subsets, turns=turns)
+            Question(
+                f"{self.key}/{number}",
+                self.group,
+                number,
+                text,
+                subsets=subsets,
+                turns=turns,
+                said=said,
+            )
         )
 
 

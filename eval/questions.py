@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lisa.types import Box, Conversation
+from lisa.types import Box, Conversation, ImageSize
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -31,6 +32,10 @@ class Question:
         subsets: Names of subsets of the group that are also scored apart.
         turns: What was said up to the question and with it, where it is not the first; answers are
             those of the data set, so that no score depends on an answer before.
+        said: The expression as the data set has it, without the words around it; None where there
+            is none.
+        cohort: Name of the group of pictures that are all asked this expression; None where there
+            is no such group.
     """
 
     key: str
@@ -41,6 +46,15 @@ class Question:
     box: Box | None = None
     subsets: tuple[str, ...] = ()
     turns: Conversation | None = field(default=None, repr=False)
+    said: str | None = None
+    cohort: str | None = None
+
+    @property
+    def described(self) -> str:
+        """What is asked, in words."""
+        if self.text is not None:
+            return self.text
+        return f"click {self.point}" if self.point is not None else f"box {self.box}"
 
     @property
     def conversation(self) -> Conversation:
@@ -48,8 +62,40 @@ class Question:
         return self.turns or Conversation().ask(self.text or "", image_index=0)
 
 
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """The right answer to a question.
+
+    Attributes:
+        size: Of the picture.
+        regions: One mask `bool (H, W)` for every thing that is meant; none where nothing is to be
+            shown.
+        ignore: Pixels `bool (H, W)` that a score leaves out; None for none.
+    """
+
+    size: ImageSize
+    regions: tuple[BoolMask, ...]
+    ignore: BoolMask | None = None
+
+    @property
+    def mask(self) -> BoolMask:
+        """All regions united, `bool (H, W)`."""
+        united = np.zeros(self.size, dtype=bool)
+        for region in self.regions:
+            united |= region
+        return united
+
+
 class Picture(Protocol):
     """A picture with questions about it."""
+
+    @property
+    def key(self) -> str:
+        """Name of the picture, unique over the whole evaluation."""
+
+    @property
+    def file(self) -> Path | None:
+        """Where the picture lies; None if it is no file."""
 
     @property
     def questions(self) -> tuple[Question, ...]:
@@ -62,12 +108,9 @@ class Picture(Protocol):
             LisaError: If it is missing, damaged or another one.
         """
 
-    def target_of(self, question: Question) -> BoolMask:
-        """Return the right answer, `bool (H, W)`; empty where nothing is to be shown.
+    def truth_of(self, question: Question) -> Truth:
+        """Return the right answer.
 
         Raises:
             DataError: If it is damaged.
         """
-
-    def ignore_of(self, question: Question) -> BoolMask | None:
-        """Return the pixels `bool (H, W)` that a score leaves out; None for none."""

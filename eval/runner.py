@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from eval.answers import Progress, Result, picture_results
+from eval.answers import Progress, picture_results
 from eval.data_sets import RecordPicture, RecordPlace, questions_of
 from eval.prediction_log import PredictionLog
+from eval.results import Result
 from lisa.data.check import place_of
 from lisa.data.faults import DamagedRecord, Fault
 from lisa.data.wordings import Wording

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from eval.answers import Result
 from eval.metrics import score, score_pointing
+from eval.results import Result
 
 
 def summarise(results: Iterable[Result], groups: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eval.answers import Result, pipeline_results
+from eval.answers import pipeline_results
 from eval.nano.largest_object import largest_object_results
 from eval.nano.pictures import GROUPS, Picture, select_questions
 from eval.nano.read_photographs import load_photographs
@@ -18,6 +18,7 @@ from eval.nano.read_scenes import load_scenes
 from eval.nano.report import to_markdown
 from eval.nano.worst_answers import save_worst_answers
 from eval.prediction_log import PredictionLog
+from eval.results import Result
 from eval.summary import summarise
 from lisa.errors import LisaError
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from eval.answers import Result
-from eval.metrics import count_pixels
 from eval.nano.pictures import Picture
+from eval.results import Answer, GivenSegment, Result, judge
 
 
 def largest_object_results(pictures: Iterable[Picture]) -> list[Result]:
     """Answers every question with the largest object of its picture."""
     results = []
     for picture in pictures:
-        largest = picture.largest_mask()
+        largest = Answer((GivenSegment(picture.largest_mask()),), None, 1)
         for question in picture.questions:
-            counts = count_pixels(largest, picture.target_of(question))
-            results.append(Result(question.key, question.group, question.subsets, counts))
+            results.append(judge(picture, question, picture.truth_of(question), largest))
     return results

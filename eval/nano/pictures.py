@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eval.questions import BoolMask, Question
+from eval.questions import BoolMask, Question, Truth
 from lisa.errors import DataError
 from lisa.masks import RunLengths, decode_rle, polygons_to_mask
 from lisa.types import ImageSize
@@ -90,6 +90,16 @@ class Picture:
     objects: tuple[PictureObject, ...]
     questions: tuple[Question, ...]
 
+    @property
+    def key(self) -> str:
+        """Digest of the file: unique, and the same wherever it lies."""
+        return self.sha256
+
+    @property
+    def file(self) -> Path:
+        """Where it lies."""
+        return self.path
+
     def open(self) -> Image.Image:
         """Reads the picture.
 
@@ -112,14 +122,10 @@ class Picture:
             raise DataError(f"{self.path} is {image.size}, its masks are {self.size}.")
         return image
 
-    def target_of(self, question: Question) -> BoolMask:
-        """Returns the right answer, `bool (H, W)`; empty where nothing is to be shown."""
-        if question.target is None:
-            return np.zeros(self.size, dtype=bool)
-        return self.objects[question.target].mask
-
-    def ignore_of(self, question: Question) -> None:
-        """Returns None: every pixel counts."""
+    def truth_of(self, question: Question) -> Truth:
+        """Returns the right answer; it has no region where nothing is to be shown."""
+        target = () if question.target is None else (self.objects[question.target].mask,)
+        return Truth(self.size, target)
 
     def largest_mask(self) -> BoolMask:
         """Returns the mask of the object with the most visible pixels, `bool (H, W)`."""

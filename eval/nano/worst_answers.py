@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from eval.answer_pictures import draw_answers
-from eval.answers import Result
 from eval.questions import Picture
+from eval.results import Result
 
 ANSWERS_A_GROUP = 6
 

@@ -36,7 +36,7 @@ class OraclePipeline:
             digest = _digest(picture.open())
             for question in picture.questions:
                 key = question.text or question.point or question.box
-                self._right[digest, key] = picture.target_of(question)
+                self._right[digest, key] = picture.truth_of(question).mask
 
     def _segments(self, image: Image.Image, key: object) -> tuple[Segment, ...]:
         if self.asked == self.patience:

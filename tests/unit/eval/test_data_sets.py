@@ -63,17 +63,17 @@ def test_the_same_words_mean_all_their_regions():
     )
     assert texts(picture) == ["Segment the cup.", "Segment the mug."]
     first, second = picture.questions
-    assert np.array_equal(picture.target_of(first), LEFT.read() | RIGHT.read())
-    assert np.array_equal(picture.ignore_of(first), MIDDLE.read())
-    assert np.array_equal(picture.target_of(second), MIDDLE.read())
-    assert picture.ignore_of(second) is None
+    assert np.array_equal(picture.truth_of(first).mask, LEFT.read() | RIGHT.read())
+    assert np.array_equal(picture.truth_of(first).ignore, MIDDLE.read())
+    assert np.array_equal(picture.truth_of(second).mask, MIDDLE.read())
+    assert picture.truth_of(second).ignore is None
 
 
 def test_an_absent_thing_is_asked_for_and_nothing_is_right():
     picture = asked(Target((CUP,), NoMask(SIZE)))
     assert texts(picture) == ["Segment the cup."]
     assert picture.questions[0].subsets == ("name", "absent")
-    assert not picture.target_of(picture.questions[0]).any()
+    assert not picture.truth_of(picture.questions[0]).mask.any()
 
 
 def test_turns_that_point_are_asked_after_the_turns_before():
@@ -91,8 +91,8 @@ def test_turns_that_point_are_asked_after_the_turns_before():
     first, second = picture.questions
     assert first.conversation.messages == turns.messages[:1]
     assert second.conversation.messages == turns.messages[:5]
-    assert np.array_equal(picture.target_of(first), LEFT.read())
-    assert np.array_equal(picture.target_of(second), LEFT.read() | RIGHT.read())
+    assert np.array_equal(picture.truth_of(first).mask, LEFT.read())
+    assert np.array_equal(picture.truth_of(second).mask, LEFT.read() | RIGHT.read())
     assert second.subsets == ("dialogue",)
 
 
@@ -106,8 +106,8 @@ def test_damage_is_told():
     with pytest.raises(DataError, match=r"7 has more \[SEG\] in its answers than its 1 masks"):
         asked(dialogues=[Dialogue(two, (LEFT,))])
     picture = asked(Target((CUP,), BoxMask((0, 0, 3, 3), ImageSize(9, 9))))
-    with pytest.raises(DataError, match="7 has a mask of 9 x 9 pixels"):
-        picture.target_of(picture.questions[0])
+    with pytest.raises(DataError, match="cups/7 has a mask of 9 x 9 pixels"):
+        picture.truth_of(picture.questions[0])
 
 
 def test_the_fixture_of_a_user_s_own_data(tmp_path: Path):
@@ -117,7 +117,7 @@ def test_the_fixture_of_a_user_s_own_data(tmp_path: Path):
     assert [len(picture.questions) for picture in pictures] == [2, 4, 1]
     for picture in pictures:
         for question in picture.questions:
-            target = picture.target_of(question)
+            target = picture.truth_of(question).mask
             assert target.shape == picture.open().size[::-1]
             assert target.any() != ("absent" in question.subsets)
 

@@ -65,7 +65,7 @@ def test_masks_are_of_the_picture_and_do_not_overlap(records: list[dict[str, Any
 def test_clicks_and_boxes_fit_their_targets() -> None:
     for picture in pictures:
         for question in picture.questions:
-            mask = picture.target_of(question)
+            mask = picture.truth_of(question).mask
             if question.group == "click":
                 assert question.point is not None
                 x, y = question.point

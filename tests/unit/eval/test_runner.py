@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from eval.answer_pictures import draw_answers
-from eval.answers import Result
 from eval.data_sets import DataSet, RecordPlace, choose_records
 from eval.metrics import PixelCounts
+from eval.results import Result
 from eval.runner import evaluate, read_picture
 from eval.summary import mask_scores, pointing_scores, summarise
 from lisa.data.readers.own_jsonl import JsonLines
@@ -101,10 +101,12 @@ def change_line(root: Path, number: int) -> None:
 def test_answers_are_drawn_beside_what_is_right(places: list[RecordPlace]):
     picture = read_picture(places[1], NANO)
     question = picture.questions[0]
-    nothing = Result(question.key, "own", (), PixelCounts(0, 9, 9), "w" * 900 + " \N{HAMMER}")
+    nothing = Result(
+        question.key, "own", (), "7", PixelCounts(0, 9, 9), 0, answer="w" * 900 + " \N{HAMMER}"
+    )
     grid = draw_answers([(picture, question, nothing)] * 3, columns=2)
     pixels = np.asarray(grid).astype(int)
-    target = picture.target_of(question)
+    target = picture.truth_of(question).mask
     height, width = target.shape
     scale = 240 / max(height, width)
     row, column = (int((side.min() + side.max()) / 2 * scale) for side in np.nonzero(target))
