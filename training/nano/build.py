@@ -75,7 +75,7 @@ def build_config(processor: LisaProcessor, recipe: NanoRecipe) -> LisaConfig:
     )
     return LisaConfig(
         backbone_config=backbone,
-        segmenter_config=TrunkSamConfig(image_size=IMAGE_SIZE).to_dict(),
+        segmenter_config=TrunkSamConfig(image_size=IMAGE_SIZE, refine_dilations=(1, 2)).to_dict(),
         seg_token_id=seg,
         reject_token_id=reject,
         prompt_head="similarity",

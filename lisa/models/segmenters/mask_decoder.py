@@ -15,9 +15,10 @@ from segment_anything.modeling.mask_decoder import (
 from segment_anything.modeling.transformer import (
     TwoWayTransformer,
 )
-from torch import Tensor
+from torch import Tensor, nn
 
 from lisa.models.segmenters.contract import MaskOutputs
+from lisa.models.segmenters.residual import ResidualBlock
 
 
 class MaskDecoder(MetaMaskDecoder):  # type: ignore[misc]
@@ -32,6 +33,7 @@ class MaskDecoder(MetaMaskDecoder):  # type: ignore[misc]
         num_multimask_outputs: int = 3,
         iou_head_depth: int = 3,
         iou_head_hidden_dim: int = 256,
+        refine_dilations: Sequence[int] = (),
     ) -> None:
         """Create the parameters.
 
@@ -43,6 +45,9 @@ class MaskDecoder(MetaMaskDecoder):  # type: ignore[misc]
             num_multimask_outputs: Masks of an ambiguous prompt.
             iou_head_depth: Layers of the IoU head.
             iou_head_hidden_dim: Hidden width of the IoU head.
+            refine_dilations: Of residual blocks between the two upscalings, used with skips. SAM
+                has none: its upscalings look at no neighbour, so what a prompt means has reached
+                every cell before borders are drawn.
         """
         super().__init__(
             transformer_dim=embed_dim,
@@ -53,6 +58,9 @@ class MaskDecoder(MetaMaskDecoder):  # type: ignore[misc]
             iou_head_depth=iou_head_depth,
             iou_head_hidden_dim=iou_head_hidden_dim,
         )
+        if refine_dilations:
+            width = embed_dim // 4
+            self.refine = nn.Sequential(*(ResidualBlock(width, one) for one in refine_dilations))
 
     def forward(
         self,
@@ -98,5 +106,7 @@ class MaskDecoder(MetaMaskDecoder):  # type: ignore[misc]
         first, norm, activation, second, last_activation = self.output_upscaling
         coarse, fine = skips
         doubled = activation(norm(first(pixels) + coarse))
+        if hasattr(self, "refine"):
+            doubled = self.refine(doubled)
         upscaled = last_activation(second(doubled) + fine)
         return upscaled

@@ -21,6 +21,7 @@ from lisa.models.segmenters.contract import (
 from lisa.models.segmenters.mask_decoder import MaskDecoder
 from lisa.models.segmenters.prompt_encoder import PromptEncoder
 from lisa.models.segmenters.promptable import PromptableSegmenter
+from lisa.models.segmenters.residual import ResidualBlock
 
 _DRAWN = 4.0
 """What a drawn prompt says inside (and, negated, outside): a probability of 98 %."""
@@ -45,6 +46,8 @@ class TrunkSamConfig(SegmenterConfig):
         prompt_dim: Width C of features and prompts.
         decoder_mlp_dim: Hidden width of the decoder's MLPs.
         mask_in_channels: Hidden channels of the mask-prompt encoder.
+        refine_dilations: Of the residual blocks between the two upscalings of the mask decoder, in
+            cells of twice the grid's side; none as in SAM.
     """
 
     kind: ClassVar[str] = "trunk_sam"
@@ -56,6 +59,7 @@ class TrunkSamConfig(SegmenterConfig):
     prompt_dim: int = 128
     decoder_mlp_dim: int = 512
     mask_in_channels: int = 16
+    refine_dilations: tuple[int, ...] = ()
 
 
 class Neck(nn.Module):
@@ -74,7 +78,7 @@ class Neck(nn.Module):
         super().__init__()
         self.lateral = nn.ModuleList(nn.Conv2d(c, width, 1) for c in channels)
         self.norm = LayerNorm2d(width)
-        self.blocks = nn.ModuleList(self._block(width, dilation) for dilation in _DILATIONS)
+        self.blocks = nn.Sequential(*(ResidualBlock(width, one) for one in _DILATIONS))
         self.out_norm = LayerNorm2d(width)
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
@@ -83,20 +87,7 @@ class Neck(nn.Module):
         total = self.lateral[0](maps[0])
         for project, one in zip(self.lateral[1:], maps[1:], strict=True):
             total = total + F.interpolate(project(one), size, mode="bilinear", align_corners=False)
-        joined: Tensor = self.norm(total)
-        for block in self.blocks:
-            joined = joined + block(joined)
-        return cast(Tensor, self.out_norm(joined))
-
-    @staticmethod
-    def _block(width: int, dilation: int) -> nn.Sequential:
-        last = nn.Conv2d(width, width, 3, padding=1)
-        # A fresh block changes nothing: many of them learn as easily as one.
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(cast(Tensor, last.bias))
-        return nn.Sequential(
-            nn.Conv2d(width, width, 3, padding=dilation, dilation=dilation), nn.GELU(), last
-        )
+        return cast(Tensor, self.out_norm(self.blocks(self.norm(total))))
 
 
 class Skips(nn.Module):
@@ -156,6 +147,7 @@ class TrunkSamSegmenter(PromptableSegmenter):
             config.prompt_dim,
             mlp_dim=config.decoder_mlp_dim,
             iou_head_hidden_dim=config.prompt_dim,
+            refine_dilations=config.refine_dilations,
         )
 
     def encode(self, inputs: Sequence[Tensor]) -> SegmenterFeatures:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -15,6 +17,7 @@ CONFIG = TrunkSamConfig(
     prompt_dim=16,
     decoder_mlp_dim=24,
     mask_in_channels=8,
+    refine_dilations=(1, 2),
 )
 
 
@@ -182,6 +185,25 @@ def test_a_point_is_drawn_where_it_is(segmenter: TrunkSamSegmenter, monkeypatch)
     assert abs(column - 20) <= 1
     assert int((one - two).argmax()) in range(24 * 32, 27 * 32)
     torch.testing.assert_close(one, three)
+
+
+def test_fresh_refinement_changes_no_mask(segmenter: TrunkSamSegmenter) -> None:
+    plain = build_segmenter(replace(CONFIG, refine_dilations=()).to_dict()).eval()
+    refining = build_segmenter(CONFIG.to_dict()).eval()
+    missing, unexpected = refining.load_state_dict(plain.state_dict(), strict=False)
+    assert not unexpected
+    assert {name.split(".")[:2] == ["mask_decoder", "refine"] for name in missing} == {True}
+    which = torch.tensor([0])
+    with torch.no_grad():
+        one, other = (
+            each.decode(each.encode(states(1)), which, prompts_of("both", 1)).logits
+            for each in (plain, refining)
+        )
+        assert torch.equal(one, other)
+        for name in missing:
+            refining.state_dict()[name].normal_(std=0.3)
+        learnt = refining.decode(refining.encode(states(1)), which, prompts_of("both", 1)).logits
+    assert not torch.allclose(one, learnt)
 
 
 def test_no_prompts_are_no_masks(segmenter: TrunkSamSegmenter) -> None:
