@@ -88,9 +88,10 @@ def test_encoding_a_batch_is_encoding_each(segmenter: TrunkSamSegmenter) -> None
             torch.testing.assert_close(one[0], all_of_them[picture])
 
 
-@pytest.mark.parametrize("stage", [0, 1])
+# Refinement carries the second map five of its cells further, which are ten of the finest.
+@pytest.mark.parametrize(("stage", "reach"), [(0, 8), (1, 16)])
 def test_a_fine_map_changes_the_mask_where_it_changes(
-    segmenter: TrunkSamSegmenter, stage: int
+    segmenter: TrunkSamSegmenter, stage: int, reach: int
 ) -> None:
     """The two finest maps skip the transformer: a change in one corner stays in that corner."""
     plain = states(1)
@@ -103,8 +104,8 @@ def test_a_fine_map_changes_the_mask_where_it_changes(
     )
     difference = (after - before).abs()[0, 0]
     assert difference[:4, -4:].max() > 1e-2
-    torch.testing.assert_close(difference[8:, :], torch.zeros(24, 32), atol=1e-5, rtol=0)
-    torch.testing.assert_close(difference[:, :-8], torch.zeros(32, 24), atol=1e-5, rtol=0)
+    assert difference[reach:, :].max() < 1e-5
+    assert difference[:, :-reach].max() < 1e-5
 
 
 @pytest.mark.parametrize("kind", ["points", "boxes", "masks", "both"])
