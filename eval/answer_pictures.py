@@ -37,19 +37,34 @@ def draw_answers(
 
 
 def _answer_cell(picture: Picture, question: Question, result: Result) -> Cell:
-    image = picture.open()
     target = picture.truth_of(question).mask
     given = np.zeros_like(target) if result.masks is None else result.masks.given()
-    panels = (image, _tint(image, target, _TARGET_COLOUR), _tint(image, given, _ANSWER_COLOUR))
-    scale = _PANEL / max(image.size)
-    width, height = (max(1, round(side * scale)) for side in image.size)
-    strip = Image.new("RGB", (3 * width + 2 * _GAP, height), "white")
-    for index, panel in enumerate(panels):
-        strip.paste(panel.resize((width, height)), (index * (width + _GAP), 0))
     words = [f"asked: {question.described}", _score(result)]
     if result.answer is not None:
         words.insert(1, f"answer: {result.answer}")
-    return Cell(strip, tuple(words))
+    return Cell(draw_strip(picture.open(), target, given), tuple(words))
+
+
+def draw_strip(image: Image.Image, target: BoolMask, given: BoolMask) -> Image.Image:
+    """Draw picture, right mask (green) and given mask (red) side by side.
+
+    Args:
+        image: The picture.
+        target: `bool (H, W)`, at the size of the picture.
+        given: Likewise.
+
+    Returns:
+        RGB, each of the three 240 pixels at its longer side.
+    """
+    scale = _PANEL / max(image.size)
+    width, height = (max(1, round(side * scale)) for side in image.size)
+    # Shrunk first: a picture of a camera would take a second otherwise.
+    small = image.convert("RGB").resize((width, height))
+    panels = (small, _tint(small, target, _TARGET_COLOUR), _tint(small, given, _ANSWER_COLOUR))
+    strip = Image.new("RGB", (3 * width + 2 * _GAP, height), "white")
+    for index, panel in enumerate(panels):
+        strip.paste(panel, (index * (width + _GAP), 0))
+    return strip
 
 
 def _score(result: Result) -> str:
@@ -58,7 +73,9 @@ def _score(result: Result) -> str:
 
 
 def _tint(image: Image.Image, mask: BoolMask, colour: Colour) -> Image.Image:
-    pixels = np.asarray(image.convert("RGB"), dtype=np.float32)
+    pixels = np.asarray(image, dtype=np.float32)
+    shrunk = Image.fromarray(mask.astype(np.uint8) * 255).resize(image.size)
+    share = np.asarray(shrunk, dtype=np.float32)[..., None] / 255
     # Outside the mask the picture is darkened, so that thin masks and those of its own colour show.
-    tinted = np.where(mask[..., None], 0.5 * pixels + 0.5 * np.array(colour), 0.4 * pixels)
+    tinted = share * (0.5 * pixels + 0.5 * np.array(colour)) + (1 - share) * 0.4 * pixels
     return Image.fromarray(tinted.astype(np.uint8))

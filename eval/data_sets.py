@@ -12,18 +12,21 @@ Names and sentences are put into the one wording that `Wording.asked_name` and
 `Wording.asked_sentence` fix. Where the same words stand for several regions of a picture, they are
 asked once and the right answer is the union. A thing that is not in the picture is asked for like
 any other; the right answer is the empty mask.
+
+Published benchmarks have rules of their own (`eval.benchmarks`); they share `make_questions`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eval.questions import BoolMask, Question, Truth
 from lisa.data.mask_sources import MaskSource
 from lisa.data.readers import Reader, Task
+from lisa.data.readers.coco_index import AnnotationMask
 from lisa.data.readers.picture_size import picture_size
 from lisa.data.records import Dialogue, Expression, Record, Target
 from lisa.data.spread import spread
@@ -71,12 +74,31 @@ class Region:
     """A right answer.
 
     Attributes:
-        masks: One for every thing that is meant; none where nothing is to be shown.
+        masks: Things that are meant; none where nothing is to be shown.
         ignored: Pixels that a score leaves out, united; none if empty.
     """
 
     masks: tuple[MaskSource, ...]
     ignored: tuple[MaskSource, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What one question about a record asks for.
+
+    Attributes:
+        said: The words of the data set.
+        targets: That the words stand for; the right answer is their union.
+        subsets: See `eval.questions.Question`.
+        cohort: Likewise.
+        lowered: Whether a name is asked for in lower case.
+    """
+
+    said: Expression
+    targets: Sequence[Target]
+    subsets: tuple[str, ...] = ()
+    cohort: str | None = None
+    lowered: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +154,7 @@ class RecordPicture:
                     f"{self.key} has a mask of {mask.shape[0]} x {mask.shape[1]} pixels (height x "
                     f"width), but its picture has {size.height} x {size.width}."
                 )
-        return masks
+        return tuple(mask for mask in masks if mask.any())
 
 
 def choose_records(data_sets: Sequence[DataSet], most: int) -> list[RecordPlace]:
@@ -163,20 +185,51 @@ def questions_of(record: Record, data_set: str, task: Task, wording: Wording) ->
     Raises:
         DataError: If a dialogue has not as many masks as `[SEG]`.
     """
-    made = _Questions(f"{data_set}/{record.key}", data_set)
+    asked = []
     for said, targets in _same_words(record.targets, task).values():
-        asked = wording.asked_sentence if said.wording == "sentence" else wording.asked_name
         absent = all(target.is_absent for target in targets)
-        subsets = (said.wording, ABSENT) if absent else (said.wording,)
+        asked.append(Asked(said, targets, (said.wording, ABSENT) if absent else (said.wording,)))
+    return make_questions(record, data_set, asked, wording)
+
+
+def make_questions(
+    record: Record, group: str, asked: Iterable[Asked], wording: Wording
+) -> RecordPicture:
+    """Turn what is asked about a record into questions; its dialogues follow.
+
+    Args:
+        record: Of any reader.
+        group: Of the questions, and the beginning of their keys.
+        asked: A question each, in this order.
+        wording: How names and sentences are asked for.
+
+    Raises:
+        DataError: If a dialogue has not as many masks as `[SEG]`.
+    """
+    made = _Questions(f"{group}/{record.key}", group)
+    for one in asked:
+        said = one.said
+        form = wording.asked_sentence if said.wording == "sentence" else wording.asked_name
+        words = words_of(said) if one.lowered else {"text": said.text, "thing": said.text}
         region = Region(
-            tuple(target.mask for target in targets if not target.is_absent),
-            tuple(target.ignore for target in targets if target.ignore is not None),
+            tuple(thing for target in one.targets for thing in _things(target)),
+            tuple(target.ignore for target in one.targets if target.ignore is not None),
         )
-        made.add(asked.format(**words_of(said)), region, subsets, said=said.text)
+        made.add(form.format(**words), region, one.subsets, said=said.text, cohort=one.cohort)
     for dialogue in record.dialogues:
         for turns, region in _pointing_turns(dialogue, record.key):
             made.add(turns.messages[-1].text, region, (DIALOGUE,), turns)
     return RecordPicture(made.key, record.image, tuple(made.regions), tuple(made.questions))
+
+
+def _things(target: Target) -> tuple[MaskSource, ...]:
+    """Return the things of a target one by one, where its data set knows them apart."""
+    if target.is_absent:
+        return ()
+    mask = target.mask
+    if isinstance(mask, AnnotationMask):
+        return tuple(replace(mask, annotations=(one,)) for one in mask.annotations)
+    return (mask,)
 
 
 @dataclass
@@ -202,6 +255,7 @@ class _Questions:
         subsets: tuple[str, ...],
         turns: Conversation | None = None,
         said: str | None = None,
+        cohort: str | None = None,
     ) -> None:
         number = len(self.regions)
         self.regions.append(region)
@@ -214,6 +268,7 @@ class _Questions:
                 subsets=subsets,
                 turns=turns,
                 said=said,
+                cohort=cohort,
             )
         )
 

@@ -39,14 +39,15 @@ class Answer:
     Attributes:
         segments: Its masks; where it points several times, the answer is their union.
         text: What it said; None for a click or a box, and for a system that says nothing.
-        pointed: How many masks it gave, empty ones included, refusals not.
+        pointed: How many masks it gave, empty ones included, refusals not; None where it was not
+            asked whether to give one.
         seconds: Time taken; questions that are asked together share theirs evenly.
         new_tokens: Length of what it said.
     """
 
     segments: tuple[GivenSegment, ...]
     text: str | None
-    pointed: int
+    pointed: int | None
     seconds: float = 0.0
     new_tokens: int = 0
 
@@ -108,7 +109,8 @@ class Result:
         picture: Key of the picture; questions about one picture are not independent.
         counts: Agreement of the answer's mask with the right one.
         predicted_pixels: Pixels of the answer's mask that count.
-        pointed: How many masks the answer gave, empty ones included.
+        pointed: How many masks the answer gave, empty ones included; None if the answer was given
+            to the system, which then had no choice.
         question: What was asked, in words.
         answer: What was said; None for clicks, boxes and systems that say nothing.
         said: The expression that the question is made of.
@@ -125,7 +127,7 @@ class Result:
     picture: str
     counts: PixelCounts
     predicted_pixels: int
-    pointed: int = 1
+    pointed: int | None = 1
     question: str | None = None
     answer: str | None = None
     said: str | None = None

@@ -37,7 +37,9 @@ def pointing_scores(results: Sequence[Result]) -> dict[str, float | None]:
 
     See :func:`eval.metrics.score_pointing`.
     """
-    scores = score_pointing((result.counts, result.pointed) for result in results)
+    scores = score_pointing(
+        (result.counts, result.pointed) for result in results if result.pointed is not None
+    )
     return {
         "emission": _rounded(scores.emission),
         "false_positives": _rounded(scores.false_positives),

@@ -62,7 +62,7 @@ def decode_rle(rle: Mapping[str, Any], max_pixels: int = MAX_MASK_PIXELS) -> NDA
     """
     from pycocotools import mask as coco
 
-    size = _read_size(rle, max_pixels)
+    size = check_rle_size(rle, max_pixels)
     counts = rle.get("counts")
     pixels = size.height * size.width
     if isinstance(counts, str | bytes):
@@ -83,7 +83,19 @@ def decode_rle(rle: Mapping[str, Any], max_pixels: int = MAX_MASK_PIXELS) -> NDA
     return decoded
 
 
-def _read_size(rle: Mapping[str, Any], max_pixels: int) -> ImageSize:
+def check_rle_size(rle: Mapping[str, Any], max_pixels: int = MAX_MASK_PIXELS) -> ImageSize:
+    """Checks the size that run lengths claim, without decoding them.
+
+    Args:
+        rle: `size` as `[height, width]`; nothing else is read.
+        max_pixels: As for `decode_rle`.
+
+    Returns:
+        The size.
+
+    Raises:
+        DataError: The size is malformed or too large.
+    """
     if not isinstance(rle, Mapping):
         raise DataError(
             f"a mask must be a record with 'size' and 'counts', not {type(rle).__name__}."
@@ -206,7 +218,7 @@ def polygons_to_mask(
     """
     from pycocotools import mask as coco
 
-    size = _read_size({"size": list(size)}, max_pixels)
+    size = check_rle_size({"size": list(size)}, max_pixels)
     flat = [_check_polygon(polygon, size) for polygon in polygons]
     if not flat:
         return np.zeros(size, dtype=bool)

@@ -18,27 +18,24 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from lisa.base_weights import materialize, untrained_model
 from lisa.devices import Placement, choose_placement
 from lisa.errors import CheckpointError
 from lisa.hub import resolve
 from lisa.images import ImageSource, open_image
-from lisa.masks import mask_to_box
-from lisa.models import EncodedImage, GenerateOutput, LisaModel
+from lisa.models import EncodedImage, LisaModel
 from lisa.models.region_prompts import region_prompts
-from lisa.phrases import phrase_before
-from lisa.processor import LisaProcessor, check_settings, shown_image
+from lisa.models.teacher_forcing import last_masks
+from lisa.processor import ImageInputs, LisaProcessor, check_settings, shown_image
+from lisa.segments import answer_segments, segment_of
 from lisa.tokenization import escape_control_tokens
-from lisa.tokens import REJECT_TOKEN, SEG_TOKEN
 from lisa.types import (
     Conversation,
     ImageSize,
     Message,
     Prediction,
     Segment,
-    SegmentStatus,
     TextPart,
 )
 
@@ -150,7 +147,12 @@ class LisaPipeline:
         Raises:
             ImageError: If a picture cannot be read.
         """
-        inputs = self.processor.encode_images([open_image(image) for image in images])
+        return self.encode_inputs(
+            self.processor.encode_images([open_image(image) for image in images])
+        )
+
+    def encode_inputs(self, inputs: ImageInputs) -> list[EncodedImage]:
+        """Encode pictures that the processor has prepared, in one batch."""
         with torch.no_grad():
             encoded: list[EncodedImage] = self.model.encode_images(
                 inputs.pixel_values,
@@ -198,6 +200,7 @@ class LisaPipeline:
         image_index: Sequence[int] | None = None,
         *,
         max_new_tokens: int = 512,
+        min_new_tokens: int = 0,
     ) -> list[Prediction]:
         """Answer N conversations about B pictures in one batch.
 
@@ -206,6 +209,7 @@ class LisaPipeline:
             conversations: Each ends with a question.
             image_index: Picture of each conversation; left out, the one that its message shows.
             max_new_tokens: Most tokens of an answer.
+            min_new_tokens: Fewest, for measurements of speed.
 
         Raises:
             PromptError: If a conversation is empty, too long, or shows no picture.
@@ -225,14 +229,68 @@ class LisaPipeline:
             [self._gained.get(image, image) for image in images],
             torch.tensor(list(index)),
             max_new_tokens=min(max_new_tokens, room),
+            min_new_tokens=min(min_new_tokens, room),
             eos_token_id=self.processor.tokenizer.eos_token_id,
         )
-        for given, gained in zip(images, output.images, strict=True):
-            self._gained[given] = gained
-        return [
-            self._prediction(output, row, conversation, sizes[row], index[row])
-            for row, conversation in enumerate(conversations)
+        self._keep(images, output.images)
+        predictions = []
+        for row, conversation in enumerate(conversations):
+            text, segments = answer_segments(
+                self.processor, self.model.config, output, row, sizes[row], index[row]
+            )
+            spoken = len(output.token_ids[row])
+            predictions.append(Prediction(text, segments, conversation.answer(text), spoken))
+        return predictions
+
+    def masks_of_answers(
+        self,
+        images: Sequence[EncodedImage],
+        conversations: Sequence[Conversation],
+        image_index: Sequence[int],
+    ) -> list[Segment]:
+        """Give N answers to the model instead of asking for them, and draw what each shows.
+
+        Args:
+            images: B encoded pictures.
+            conversations: Each ends with an answer that holds a `[SEG]`.
+            image_index: Picture of each conversation.
+
+        Returns:
+            Per conversation the segment of its last `[SEG]`, as if the model were sure to say it.
+
+        Raises:
+            PromptError: If a conversation is too long.
+        """
+        rows = [
+            self.processor.encode_conversation(self._escaped(c), False, images[i].original_size)
+            for c, i in zip(conversations, image_index, strict=True)
         ]
+        input_ids, mask = self.processor.pad(rows)
+        device = self.model.device
+        logits, gained = last_masks(
+            self.model,
+            input_ids.to(device),
+            mask.to(device),
+            [self._gained.get(image, image) for image in images],
+            torch.tensor(list(image_index), device=device),
+        )
+        self._keep(images, gained)
+        return [
+            segment_of(one, 1.0, image_index=i) for one, i in zip(logits, image_index, strict=True)
+        ]
+
+    def prompt_length(self, conversation: Conversation, size: ImageSize) -> int:
+        """Return how many tokens the model reads of a conversation about a picture of that size.
+
+        Raises:
+            ImageError: If the model does not take a picture of such a shape.
+            PromptError: If the conversation is empty or too long.
+        """
+        return len(self.processor.encode_conversation(self._escaped(conversation), size=size))
+
+    def kept_bytes(self, size: ImageSize) -> int:
+        """Return about how much memory `encode` takes for a picture, its later gains included."""
+        return self.model.kept_bytes(self.processor.count_image_tokens(size))
 
     def segment_region(
         self,
@@ -242,15 +300,17 @@ class LisaPipeline:
         point_labels: Sequence[int] | None = None,
         boxes: Sequence[tuple[float, float, float, float]] | None = None,
         masks: Sequence[np.ndarray] | None = None,
+        apart: bool = False,
     ) -> list[Segment]:
         """Segment what points, boxes or masks show, without the language model.
 
         Args:
             image: The picture, or what `encode` made of it.
-            points: (x, y) in pixels of the picture; all of them show one thing.
+            points: (x, y) in pixels of the picture; all of them show one thing, unless `apart`.
             point_labels: 1 for a point on the thing, 0 for one beside it; left out, all are on it.
             boxes: xyxy in pixels of the picture; each shows one thing. Not together with points.
             masks: bool (H, W), rough masks of one thing each, alone or one for each box.
+            apart: Each point shows a thing of its own.
 
         Raises:
             PromptError: If nothing is given, or the parts do not fit together.
@@ -264,15 +324,21 @@ class LisaPipeline:
             point_labels=point_labels,
             boxes=boxes,
             masks=masks,
+            apart=apart,
             mask_side=4 * self.model.segmenter.grid[0],
         )
         logits, outputs = self.model.segment(shown, prompts)
         return [
-            _segment(one[0], float(iou[0].clamp(0, 1)), None, (0, 0), 0)
+            segment_of(one[0], float(iou[0].clamp(0, 1)))
             for one, iou in zip(logits, outputs.iou.float(), strict=True)
         ]
 
     # --- Parts ------------------------------------------------------------------------------------
+
+    def _keep(self, images: Sequence[EncodedImage], gained: Sequence[EncodedImage]) -> None:
+        """Remember what pictures have gained."""
+        for given, more in zip(images, gained, strict=True):
+            self._gained[given] = more
 
     def _escaped(self, conversation: Conversation) -> Conversation:
         """Break control tokens in what people wrote; answers keep theirs."""
@@ -290,54 +356,6 @@ class LisaPipeline:
             return replace(message, parts=parts)
 
         return Conversation(tuple(escaped(message) for message in conversation.messages))
-
-    def _prediction(
-        self,
-        output: GenerateOutput,
-        row: int,
-        conversation: Conversation,
-        size: ImageSize,
-        image_index: int,
-    ) -> Prediction:
-        token_ids = output.token_ids[row].tolist()
-        text = self.processor.decode_answer(token_ids)
-        config = self.model.config
-        masks = iter(output.mask_logits[row])
-        segments = []
-        end = 0
-        for place, token in enumerate(token_ids):
-            if token not in (config.seg_token_id, config.reject_token_id):
-                continue
-            name = SEG_TOKEN if token == config.seg_token_id else REJECT_TOKEN
-            # A plain "[SEG]" spelt out in letters may stand before; the text up to here says where
-            # to look.
-            written = len(self.processor.decode_answer(token_ids[:place]))
-            start = text.find(name, max(end, written))
-            end = start + len(name)
-            phrase = phrase_before(text, start)
-            if token == config.seg_token_id:
-                probability = float(output.token_probabilities[row][place])
-                segments.append(
-                    _segment(next(masks), probability, phrase, (start, end), image_index)
-                )
-            else:
-                absent = np.zeros(size, dtype=bool)
-                segments.append(
-                    Segment(absent, None, 0.0, "absent", phrase, (start, end), image_index)
-                )
-        return Prediction(text, tuple(segments), conversation.answer(text))
-
-
-def _segment(
-    logits: Tensor, certainty: float, phrase: str | None, span: tuple[int, int], image_index: int
-) -> Segment:
-    """Cut logits (H, W) at 0; the score is `certainty` times the mean probability inside."""
-    inside = logits > 0
-    mask = inside.cpu().numpy()
-    found = bool(mask.any())
-    score = certainty * float(logits[inside].sigmoid().mean()) if found else 0.0
-    status: SegmentStatus = "found" if found else "empty"
-    return Segment(mask, mask_to_box(mask), score, status, phrase, span, image_index)
 
 
 def _locate(name_or_path: str | Path, revision: str | None, offline: bool) -> Path:

@@ -153,8 +153,10 @@ class Prediction:
         text: The answer, with its `[SEG]` tokens.
         segments: One per `[SEG]`, in the order of the text.
         conversation: The conversation including this answer.
+        new_tokens: Length of the answer in tokens, the one that ends it included.
     """
 
     text: str
     segments: tuple[Segment, ...]
     conversation: Conversation
+    new_tokens: int = 0

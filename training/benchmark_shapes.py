@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
-from transformers import CLIPVisionConfig
 
 from lisa.models import LisaConfig, LisaModel
 from lisa.models.segmenters import PRESETS, SamConfig, SegmenterConfig
 from lisa.processor import ImageInputs
-from lisa.released.config import PartTypes, image_tokens, translate
-from lisa.released.empty_model import build_empty
-from lisa.released.loader import fill
+from lisa.released.config import PartTypes, image_tokens
+from lisa.released.random_model import (
+    LANGUAGE_7B,
+    VISION_7B,
+    language_sizes,
+    random_model,
+    sized_config,
+    vision_sizes,
+)
 from lisa.tokens import IGNORE_INDEX
 from lisa.types import ImageSize
 from training.examples import Batch
@@ -50,38 +54,6 @@ class Shape:
     answer: int = 8
 
 
-def _transformer_sizes(width: int, inner: int, layers: int, heads: int) -> dict[str, int]:
-    return {
-        "hidden_size": width,
-        "intermediate_size": inner,
-        "num_hidden_layers": layers,
-        "num_attention_heads": heads,
-    }
-
-
-def language_sizes(
-    width: int, inner: int, layers: int, heads: int, vocabulary: int
-) -> dict[str, Any]:
-    """Return what a published `config.json` says of the language model."""
-    return {
-        **_transformer_sizes(width, inner, layers, heads),
-        "vocab_size": vocabulary,
-        "max_position_embeddings": 2048,
-        "rms_norm_eps": 1e-6,
-    }
-
-
-def vision_sizes(
-    width: int, inner: int, layers: int, heads: int, image_size: int = 224
-) -> dict[str, Any]:
-    """Return arguments of `CLIPVisionConfig` for patches of 14 pixels."""
-    return {
-        **_transformer_sizes(width, inner, layers, heads),
-        "image_size": image_size,
-        "patch_size": 14,
-    }
-
-
 # As many image tokens and conversations as LISA-7B has; so small that a step takes a second or two
 # on a laptop.
 CPU = Shape(
@@ -99,8 +71,8 @@ CPU = Shape(
 )
 # LISA-7B (Lai et al. 2023) with its language model in 4 bits.
 QLORA_7B = Shape(
-    language=language_sizes(4096, 11008, 32, 32, 32004),
-    vision=vision_sizes(1024, 4096, 24, 16),
+    language=LANGUAGE_7B,
+    vision=VISION_7B,
     segmenter=PRESETS["sam_vit_h"],
     types=PartTypes(torch.bfloat16, torch.bfloat16),
     quantize="4bit",
@@ -109,38 +81,13 @@ QLORA_7B = Shape(
 
 
 def build_model(shape: Shape, device: torch.device, seed: int = 0) -> LisaModel:
-    """Build a model on a device, weight by weight: the host never holds it."""
-    model = build_empty(lisa_config(shape), shape.types)
-    fill(model, _random_weights(model, device, seed), shape.types, device, shape.quantize)
-    return model
+    """Build a model with random weights on a device."""
+    return random_model(lisa_config(shape), shape.types, device, shape.quantize, seed)
 
 
 def lisa_config(shape: Shape) -> LisaConfig:
     """Return the configuration that a published checkpoint of these sizes has."""
-    return translate(
-        shape.language,
-        CLIPVisionConfig(**shape.vision),
-        projector="linear",
-        segmenter=shape.segmenter.to_dict(),
-        seg_token_id=shape.language["vocab_size"] - 1,
-        reject_token_id=None,
-        types=shape.types,
-    )
-
-
-def _random_weights(
-    model: LisaModel, device: torch.device, seed: int
-) -> Iterator[tuple[str, Tensor]]:
-    """Yield weights that keep the size of what passes through them; norms pass it on as it is."""
-    generator = torch.Generator(device).manual_seed(seed)
-    empty = [(name, one.shape, one.dtype) for name, one in model.named_parameters()]
-    for name, size, dtype in empty:
-        weight = torch.empty(size, dtype=dtype, device=device)
-        if len(size) > 1:
-            weight.normal_(std=size[1:].numel() ** -0.5, generator=generator)
-        else:
-            weight.fill_(float(name.endswith("weight")))
-        yield name, weight
+    return sized_config(shape.language, shape.vision, shape.segmenter, shape.types)
 
 
 def random_batch(shape: Shape, config: LisaConfig, seed: int = 0) -> Batch:

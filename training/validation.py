@@ -24,8 +24,10 @@ import torch
 from torch import distributed
 
 from eval.answer_pictures import draw_answers
-from eval.data_sets import DataSet, RecordPlace, choose_records
-from eval.runner import Evaluation, evaluate, read_picture
+from eval.benchmarks.lazy_pictures import LazyPictures, pictures_at
+from eval.data_sets import DataSet, RecordPicture, choose_records
+from eval.prediction_log import PredictionLog
+from eval.runner import Evaluation, RunSettings, run
 from eval.summary import mask_scores, pointing_scores, summarise
 from lisa.data.formats import read_registry
 from lisa.data.registry import DataSetEntry
@@ -71,14 +73,15 @@ class Validation:
         entries = validation_entries(config) if self.settings.every else ()
         data_sets = [DataSet(one.name, one.open()) for one in entries]
         self.places = choose_records(data_sets, self.settings.records)
+        self.pictures = pictures_at(self.places, self.wording)
         self.names = [one.name for one in data_sets]
         if entries and not self.places:
             raise ConfigError(f"There is nothing to ask about in {', '.join(self.names)}.")
 
     @property
-    def own_places(self) -> list[RecordPlace]:
-        """The records that this process asks about; together the processes take each once."""
-        return self.places[self.process :: self.processes]
+    def own_pictures(self) -> LazyPictures[RecordPicture]:
+        """What this process asks about; together the processes take each picture once."""
+        return self.pictures[self.process :: self.processes]
 
     def begin(self, first: int) -> None:
         """Drop the lines of validations that are done again.
@@ -104,11 +107,11 @@ class Validation:
         """
         began = time.perf_counter()
         with undisturbed(self.pipeline.model):
-            found = evaluate(
+            found = run(
                 self.pipeline,
-                self.own_places,
-                self.wording,
-                max_new_tokens=MAX_NEW_TOKENS,
+                self.own_pictures,
+                PredictionLog(None, {}),
+                RunSettings(max_new_tokens=MAX_NEW_TOKENS),
                 name="validation",
                 show=self.process == 0,
             )
@@ -128,7 +131,7 @@ class Validation:
         asked = []
         for number in spread(len(self.places), self.settings.pictures):
             try:
-                picture = read_picture(self.places[number], self.wording)
+                picture = self.pictures[number]
             except LisaError:
                 continue  # it was named when it was asked about
             # Where a picture has several questions, not the first one of every picture.

@@ -18,8 +18,8 @@ from lisa.errors import DataError
 
 # What the released evaluation adds to its denominators, against division by zero.
 _UNION_EPSILON = 1e-5
-_COUNT_EPSILON = 1e-5
-_TOTAL_EPSILON = 1e-10
+COUNT_EPSILON = 1e-5
+TOTAL_EPSILON = 1e-10
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,11 @@ def score(records: Iterable[PixelCounts]) -> IouScores:
     return IouScores(giou, ciou, len(kept))
 
 
+def released_iou(counts: PixelCounts) -> float:
+    """Return the IoU of one answer, in [0, 1], as LISA's released evaluation counts it."""
+    return counts.intersection / (counts.union + _UNION_EPSILON) + (counts.union == 0)
+
+
 def score_as_released(records: Iterable[PixelCounts]) -> IouScores:
     """Scores a group of answers with the arithmetic of LISA's released evaluation.
 
@@ -122,8 +127,7 @@ def score_as_released(records: Iterable[PixelCounts]) -> IouScores:
     kept = list(records)
     if not kept:
         return IouScores(None, None, 0)
-    ious = (r.intersection / (r.union + _UNION_EPSILON) + (r.union == 0) for r in kept)
-    giou = math.fsum(ious) / (len(kept) + _COUNT_EPSILON)
+    giou = math.fsum(map(released_iou, kept)) / (len(kept) + COUNT_EPSILON)
     union = sum(record.union for record in kept)
-    ciou = sum(record.intersection for record in kept) / (union + _TOTAL_EPSILON)
+    ciou = sum(record.intersection for record in kept) / (union + TOTAL_EPSILON)
     return IouScores(giou, ciou, len(kept))

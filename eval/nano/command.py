@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eval.answers import pipeline_results
 from eval.nano.largest_object import largest_object_results
 from eval.nano.pictures import GROUPS, Picture, select_questions
 from eval.nano.read_photographs import load_photographs
@@ -19,8 +18,9 @@ from eval.nano.report import to_markdown
 from eval.nano.worst_answers import save_worst_answers
 from eval.prediction_log import PredictionLog
 from eval.results import Result
+from eval.runner import RunSettings, run
 from eval.summary import summarise
-from lisa.errors import LisaError
+from lisa.errors import DataError, LisaError
 
 if TYPE_CHECKING:
     from lisa.pipeline import LisaPipeline
@@ -29,6 +29,11 @@ UNTRAINED_SEED = 0
 UNTRAINED_LIMIT = 50
 """Questions of each group that the untrained model is asked by default: it takes as long as the
 trained one for every answer, and its score hardly varies."""
+
+PREDICTIONS = "predictions.jsonl"
+UNTRAINED_PREDICTIONS = "untrained.jsonl"
+SETTINGS = RunSettings(max_new_tokens=32)
+"""Answers of `lisa-nano` have about a dozen tokens; a model that rambles is stopped."""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -120,16 +125,15 @@ def _evaluate(
 ) -> dict[str, Any]:
     asked = select_questions(known, args.only, args.limit)
     few = min(args.untrained_limit, args.limit or args.untrained_limit)
-    path = None if args.out is None else args.out / "predictions.jsonl"
-    header = {"schema_version": 1, "model": args.model, "questions": _digest(known)}
-    log = PredictionLog(path, header, args.resume)
-    try:
-        answers = pipeline_results(load(args), asked, log, "model")
-        untrained = pipeline_results(
-            load_untrained(args), select_questions(known, args.only, few), log, "untrained"
-        )
-    finally:
-        log.close()
+    header = {"schema_version": 2, "model": args.model, "questions": _digest(known)}
+    answers = _ask(args, load, asked, PREDICTIONS, header)
+    untrained = _ask(
+        args,
+        load_untrained,
+        select_questions(known, args.only, few),
+        UNTRAINED_PREDICTIONS,
+        {**header, "model": "untrained"},
+    )
     report: dict[str, Any] = summarise(answers, args.only)
     report["baselines"] = {
         "largest": summarise(largest_object_results(asked), args.only),
@@ -138,6 +142,28 @@ def _evaluate(
     if args.out is not None:
         _save(args.out, report, answers, asked, args.model)
     return report
+
+
+def _ask(
+    args: argparse.Namespace,
+    load: Callable[[argparse.Namespace], LisaPipeline],
+    pictures: Sequence[Picture],
+    file: str,
+    header: dict[str, Any],
+) -> tuple[Result, ...]:
+    """Answer with a model, except what its file holds already.
+
+    Raises:
+        DataError: If the file is not to be resumed, or a picture is damaged.
+    """
+    path = None if args.out is None else args.out / file
+    # A run may have ended before it came to the untrained model.
+    resume = args.resume and (file == PREDICTIONS or (path is not None and path.is_file()))
+    with PredictionLog(path, header, resume) as log:
+        found = run(load(args), pictures, log, SETTINGS, name=header["model"])
+    if found.damaged:
+        raise DataError(str(found.damaged[0]))
+    return found.results
 
 
 def _save(

@@ -94,6 +94,21 @@ class LisaParts(PreTrainedModel):
         """Where everything behind the language model lives."""
         return cast(torch.device, self.mask_projection[0].weight.device)
 
+    def kept_bytes(self, image_tokens: int) -> int:
+        """Return how much memory an encoded picture takes.
+
+        Args:
+            image_tokens: How many P it has.
+
+        Returns:
+            Bytes of its image tokens, and of its frame and features for the segmenter.
+        """
+        vision = getattr(self.config.backbone, "vision_config", None)
+        layers = 1 + len(getattr(vision, "deepstack_visual_indexes", None) or ())
+        tokens = image_tokens * self.config.language_width * layers * self.backbone.dtype.itemsize
+        frame = 3 * self.segmenter.image_size**2 * torch.float32.itemsize
+        return tokens + frame + self.segmenter.feature_values * self.segmenter_dtype.itemsize
+
     @classmethod
     def from_pretrained(  # type: ignore[override]
         cls,

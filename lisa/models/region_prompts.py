@@ -25,6 +25,7 @@ def region_prompts(
     point_labels: Sequence[int] | None = None,
     boxes: Sequence[Box] | None = None,
     masks: Sequence[NDArray[np.bool_]] | None = None,
+    apart: bool = False,
     mask_side: int,
 ) -> MaskPrompts:
     """Carry points, boxes or masks of one picture into the segmenter's frame, in float32.
@@ -32,10 +33,11 @@ def region_prompts(
     Args:
         transform: Into the frame.
         size: Of the picture.
-        points: (x, y) in pixels of the picture; all of them show one thing.
+        points: (x, y) in pixels of the picture; all of them show one thing, unless `apart`.
         point_labels: 1 for a point on the thing, 0 for one beside it; left out, all are on it.
         boxes: xyxy in pixels of the picture; each shows one thing. Not together with points.
         masks: bool (H, W), rough masks of one thing each, alone or one for each box.
+        apart: Each point shows a thing of its own.
         mask_side: Side of a mask prompt, 4h.
 
     Raises:
@@ -44,14 +46,17 @@ def region_prompts(
     count = len(points or ())
     labels = [1] * count if point_labels is None else list(point_labels)
     _check_region(size, count, len(labels), boxes, masks)
+    shape = (count, 1) if apart else (1, count)
     frames = None
     if masks:
         stacked = torch.from_numpy(np.stack([np.asarray(m, dtype=np.float32) for m in masks]))
         coverage = transform.masks_to_frame(stacked, size, mask_side)
         frames = (_OUTSIDE + coverage * (_INSIDE - _OUTSIDE)).unsqueeze(1)
     return MaskPrompts(
-        points=transform.points_to_frame(torch.tensor([points]), size) if points else None,
-        point_labels=torch.tensor([labels]) if points else None,
+        points=transform.points_to_frame(torch.tensor(points).view(*shape, 2), size)
+        if points
+        else None,
+        point_labels=torch.tensor(labels).view(shape) if points else None,
         boxes=transform.boxes_to_frame(torch.tensor(boxes), size) if boxes else None,
         masks=frames,
     )

@@ -18,7 +18,7 @@ def build_empty(config: LisaConfig, types: PartTypes) -> LisaModel:
     Buffers that no checkpoint holds (rotary frequencies, position ids) thus have their values;
     those that it does hold (the segmenter's positional encoding) are replaced like parameters.
     """
-    with _parameters_on_meta():
+    with parameters_on_meta():
         model = LisaModel(config)
     for name, parameter in list(model.named_parameters()):
         put(model, name, parameter.detach().to(types.of(name)))
@@ -38,7 +38,7 @@ def put(model: nn.Module, name: str, tensor: Tensor) -> None:
 
 
 @contextmanager
-def _parameters_on_meta() -> Iterator[None]:
+def parameters_on_meta() -> Iterator[None]:
     """Moves each parameter to the meta device at the moment a module takes it.
 
     `torch.device("meta")` would leave buffers without values too. Memory that was reserved for a

@@ -15,8 +15,10 @@ import yaml
 from PIL import Image
 
 import training
+from eval.benchmarks.lazy_pictures import pictures_at
 from eval.data_sets import DataSet, choose_records
-from eval.runner import evaluate
+from eval.prediction_log import PredictionLog
+from eval.runner import RunSettings, run
 from eval.summary import mask_scores
 from lisa.cli import main
 from lisa.data.readers.own_jsonl import JsonLines
@@ -110,7 +112,8 @@ def test_a_run_is_validated_and_its_best_model_merged(
     # What was kept is what was scored.
     pipeline = LisaPipeline.from_pretrained(tmp_path / "merged", device="cpu")
     places = choose_records([DataSet("held out", JsonLines(ground / "held_out.jsonl"))], 99)
-    again = evaluate(pipeline, places, WORDINGS["nano"], max_new_tokens=64, name="again")
+    pictures = pictures_at(places, WORDINGS["nano"])
+    again = run(pipeline, pictures, PredictionLog(None, {}), RunSettings(), name="again")
     assert mask_scores(again.results)["giou"] == pytest.approx(best["giou"], abs=1e-3)
     card = (tmp_path / "merged" / "README.md").read_text()
     assert f"| {best['step']} | {best['giou']:.3f} |" in card

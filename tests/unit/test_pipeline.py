@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from lisa import pipeline as module
 from lisa.errors import CheckpointError, PromptError
 from lisa.pipeline import LisaPipeline
+from lisa.segments import segment_of
 from lisa.types import Conversation
 from tests.tiny import REJECT_ID, SEG_ID, emit, picture, tiny_model, tiny_processor
 
@@ -49,9 +49,9 @@ def test_text_and_segments(pipeline) -> None:
 def test_a_mask_without_pixels_is_empty_not_absent() -> None:
     import torch
 
-    segment = module._segment(torch.full((4, 6), -1.0), 0.9, "cup", (0, 5), 0)
+    segment = segment_of(torch.full((4, 6), -1.0), 0.9, "cup", (0, 5), 0)
     assert (segment.status, segment.box, segment.score) == ("empty", None, 0.0)
-    segment = module._segment(torch.tensor([[-1.0, 2.0]]), 0.5, "cup", (0, 5), 0)
+    segment = segment_of(torch.tensor([[-1.0, 2.0]]), 0.5, "cup", (0, 5), 0)
     assert segment.status == "found"
     assert segment.box == (1, 0, 2, 1)
     assert segment.score == pytest.approx(0.5 * torch.tensor(2.0).sigmoid().item())

@@ -43,6 +43,21 @@ class _Table:
         return list(value)
 
 
+@dataclass(frozen=True)
+class AskedSentence:
+    """A sentence that is asked of a picture.
+
+    Attributes:
+        group: Number of the picture's group; its pictures are all asked the sentence.
+        sentence: Number of the sentence.
+        is_absence: Whether it speaks of something absent.
+    """
+
+    group: int
+    sentence: int
+    is_absence: bool
+
+
 @register_reader("d3")
 class D3(Reader):
     """Reads the four pickles; a record is a picture, its targets are the sentences asked of it.
@@ -127,6 +142,17 @@ class D3(Reader):
                 Target((self._expression(sentence),), self._mask(regions.get(sentence), size))
                 for sentence in self._sentences_of(key)
             ),
+        )
+
+    def asked(self, index: int) -> tuple[AskedSentence, ...]:
+        """Return what each target of record `index` is, in their order."""
+        key = self._keys[index]
+        group = self._images.records[key].get("group_id")
+        self._groups.get(group, self._images.name(key))
+        assert isinstance(group, int)
+        return tuple(
+            AskedSentence(group, one, bool(self._sentences.records[one].get("is_negative")))
+            for one in self._sentences_of(key)
         )
 
     def _sentences_of(self, image_key: int) -> list[int]:

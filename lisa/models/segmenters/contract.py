@@ -168,6 +168,11 @@ class Segmenter(nn.Module, ABC):
         super().__init__()
         self.config = config
 
+    @property
+    def feature_values(self) -> int:
+        """How many numbers the features of one picture have."""
+        return self.prompt_dim * self.grid[0] * self.grid[1]
+
     @abstractmethod
     def encode(self, inputs: Any) -> SegmenterFeatures:
         """Encode B images once.

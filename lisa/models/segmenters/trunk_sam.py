@@ -164,6 +164,12 @@ class TrunkSamSegmenter(PromptableSegmenter):
         finest = len(self.config.skip_channels)
         return SegmenterFeatures(self.neck(maps[finest:]), self.skips(maps[:finest]))
 
+    @property
+    def feature_values(self) -> int:
+        """How many numbers the features of one picture have, those of both skips included."""
+        # Twice the side at a quarter of the width, and four times at an eighth.
+        return super().feature_values * (1 + 1 + 2)
+
     def complete(
         self, prompts: MaskPrompts, features: SegmenterFeatures, image_index: Tensor
     ) -> MaskPrompts:

@@ -21,7 +21,29 @@ def segment(mask: np.ndarray) -> Segment:
     return Segment(mask, mask_to_box(mask), 1.0, status, None, (0, 5))
 
 
-class OraclePipeline:
+class FakeProcessor:
+    """Prepares nothing: a picture stands for itself."""
+
+    def encode_images(self, images: Sequence[Image.Image]) -> list[Image.Image]:
+        return list(images)
+
+
+class FakePipeline:
+    """All that an evaluation asks of a pipeline, but for the answers."""
+
+    processor = FakeProcessor()
+
+    def encode_inputs(self, inputs: list[Image.Image]) -> list[Image.Image]:
+        return inputs
+
+    def prompt_length(self, conversation: Conversation, size: ImageSize) -> int:
+        return sum(len(message.text) for message in conversation.messages)
+
+    def kept_bytes(self, size: ImageSize) -> int:
+        return 1000
+
+
+class OraclePipeline(FakePipeline):
     """Knows every right answer: shows that a perfect model scores 1 everywhere.
 
     It gives each mask in two halves, as an answer with several `[SEG]` may. `asked` counts
@@ -49,9 +71,6 @@ class OraclePipeline:
         upper[mask.shape[0] // 2 :] = False
         return segment(upper), segment(mask & ~upper)
 
-    def encode(self, image: Image.Image) -> Image.Image:
-        return image
-
     def answer(
         self,
         images: Sequence[Image.Image],
@@ -59,28 +78,31 @@ class OraclePipeline:
         image_index: Sequence[int],
         *,
         max_new_tokens: int,
+        min_new_tokens: int,
     ) -> list[Prediction]:
         predictions = []
         for conversation, index in zip(conversations, image_index, strict=True):
             segments = self._segments(images[index], conversation.messages[-1].text)
-            predictions.append(Prediction("here", segments, conversation))
+            predictions.append(Prediction("here", segments, conversation, 2))
         return predictions
 
     def segment_region(
         self,
         image: Image.Image,
         *,
-        points: Sequence[tuple[float, float]] | None = None,
-        boxes: Sequence[Box] | None = None,
-    ) -> tuple[Segment, ...]:
-        return self._segments(image, (points or boxes or [None])[0])
+        points: Sequence[tuple[float, float]] = (),
+        boxes: Sequence[Box] = (),
+        apart: bool = False,
+    ) -> list[Segment]:
+        united = []
+        for key in (*points, *boxes):
+            upper, lower = self._segments(image, key)
+            united.append(segment(upper.mask | lower.mask))
+        return united
 
 
-class SilentPipeline:
+class SilentPipeline(FakePipeline):
     """Never shows anything: shows that only absent objects are then right."""
-
-    def encode(self, image: Image.Image) -> Image.Image:
-        return image
 
     def answer(
         self,
@@ -89,6 +111,7 @@ class SilentPipeline:
         image_index: Sequence[int],
         *,
         max_new_tokens: int,
+        min_new_tokens: int,
     ) -> list[Prediction]:
         return [Prediction("I do not know.", (), asked) for asked in conversations]
 
@@ -96,10 +119,12 @@ class SilentPipeline:
         self,
         image: Image.Image,
         *,
-        points: Sequence[tuple[float, float]] | None = None,
-        boxes: Sequence[Box] | None = None,
-    ) -> tuple[Segment, ...]:
-        return (segment(np.zeros((image.height, image.width), dtype=bool)),)
+        points: Sequence[tuple[float, float]] = (),
+        boxes: Sequence[Box] = (),
+        apart: bool = False,
+    ) -> list[Segment]:
+        empty = np.zeros((image.height, image.width), dtype=bool)
+        return [segment(empty) for _ in (*points, *boxes)]
 
 
 def make_pictures(folder: Path, count: int = 3) -> tuple[Picture, ...]:

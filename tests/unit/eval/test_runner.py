@@ -10,10 +10,13 @@ import pytest
 from PIL import Image
 
 from eval.answer_pictures import draw_answers
+from eval.benchmarks.lazy_pictures import pictures_at
 from eval.data_sets import DataSet, RecordPlace, choose_records
 from eval.metrics import PixelCounts
+from eval.prediction_log import PredictionLog
 from eval.results import Result
-from eval.runner import evaluate, read_picture
+from eval.runner import RunSettings
+from eval.runner import run as run_questions
 from eval.summary import mask_scores, pointing_scores, summarise
 from lisa.data.readers.own_jsonl import JsonLines
 from lisa.data.wordings import WORDINGS
@@ -31,11 +34,18 @@ def places(tmp_path: Path) -> list[RecordPlace]:
 
 
 def run(pipeline, places: list[RecordPlace]):
-    return evaluate(pipeline, places, NANO, max_new_tokens=5, name="test", show=False)
+    return run_questions(
+        pipeline,
+        pictures_at(places, NANO),
+        PredictionLog(None, {}),
+        RunSettings(max_new_tokens=5),
+        name="test",
+        show=False,
+    )
 
 
 def test_right_answers_score_one(places: list[RecordPlace]):
-    oracle = OraclePipeline([read_picture(place, NANO) for place in places])
+    oracle = OraclePipeline(list(pictures_at(places, NANO)))
     found = run(oracle, places)
     assert len(found.results) == oracle.asked == 9
     assert not found.damaged
@@ -52,7 +62,7 @@ def test_silence_is_right_about_absent_things_only(places: list[RecordPlace]):
 
 
 def test_any_split_of_the_records_gives_the_same_scores(places: list[RecordPlace]):
-    oracle = OraclePipeline([read_picture(place, NANO) for place in places[:2]])
+    oracle = OraclePipeline(list(pictures_at(places[:2], NANO)))
     oracle._right = {key: np.roll(mask, 3, axis=1) for key, mask in oracle._right.items()}
     whole = run(oracle, places[:2]).results
     parts = [run(oracle, places[:2][n::2]).results for n in (1, 0)]
@@ -82,7 +92,7 @@ def test_damaged_records_are_named_and_do_not_count(
     assert found.damaged[0].place.startswith("own, ")
     assert found.damaged[0].place.endswith(place)
     assert message in found.damaged[0].message
-    assert str(found.damaged[0]) in capsys.readouterr().out
+    assert str(found.damaged[0]) in capsys.readouterr().err
     number = int(place[-1])
     left = {1: {"second", "line-3"}, 2: {"line-1", "line-3"}, 3: {"line-1", "second"}}[number]
     assert {result.key.split("/")[1] for result in found.results} == left
@@ -99,7 +109,7 @@ def change_line(root: Path, number: int) -> None:
 
 
 def test_answers_are_drawn_beside_what_is_right(places: list[RecordPlace]):
-    picture = read_picture(places[1], NANO)
+    picture = pictures_at(places, NANO)[1]
     question = picture.questions[0]
     nothing = Result(
         question.key, "own", (), "7", PixelCounts(0, 9, 9), 0, answer="w" * 900 + " \N{HAMMER}"

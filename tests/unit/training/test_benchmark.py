@@ -15,6 +15,7 @@ from eval.speed import BENCHMARK_GROUP
 from lisa.released.config import PartTypes
 from lisa.released.empty_model import build_empty
 from lisa.released.layouts import released_frequencies, released_tensors
+from lisa.released.random_model import language_sizes, vision_sizes
 from tests.encoder_calls import encoder_calls
 from tests.unit.segmenters import tiny_sam
 from training import benchmark
@@ -23,10 +24,8 @@ from training.benchmark_shapes import (
     QLORA_7B,
     Shape,
     build_model,
-    language_sizes,
     lisa_config,
     random_batch,
-    vision_sizes,
 )
 from training.original_step import OriginalSums
 from training.step import LossSumsOf

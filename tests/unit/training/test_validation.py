@@ -185,7 +185,7 @@ def test_damaged_records_are_counted_and_the_run_goes_on(
     (tmp_path / "own" / "pictures" / "1.jpg").write_bytes(b"no picture")
     train(config(tmp_path, tmp_path / "run", f"model.start={ground / 'model'}"))
     assert {line["damaged"] for line in lines(tmp_path / "run" / LOG)} == {1}
-    assert "left out: damaged, " in capsys.readouterr().out
+    assert "left out: damaged, " in capsys.readouterr().err
     assert "1 records are damaged" in (tmp_path / "run" / "README.md").read_text()
 
 
@@ -216,8 +216,10 @@ def validation(ground: Path, tmp_path: Path, *words: str) -> Validation:
 def test_the_processes_share_the_records(ground: Path, tmp_path: Path) -> None:
     word = f"validation.registry={ground / 'own' / 'train.jsonl'}"
     settings = config(ground, tmp_path / "run", word)
-    parts = [Validation(settings, None, process, 2).own_places for process in (0, 1)]
-    assert [[place.index for place in part] for part in parts] == [[0, 2], [1]]
+    whole = [one.key for one in Validation(settings, None, 0, 1).own_pictures]
+    parts = [Validation(settings, None, process, 2).own_pictures for process in (0, 1)]
+    assert len(whole) == 3
+    assert [[one.key for one in part] for part in parts] == [whole[::2], whole[1::2]]
 
 
 def test_what_cannot_be_asked_stops_the_run_at_once(ground: Path, tmp_path: Path) -> None:

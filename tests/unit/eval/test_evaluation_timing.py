@@ -1,0 +1,59 @@
+"""`eval.speed eval` measures what it says; how long it takes is no matter here."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+
+import pytest
+import torch
+
+from eval.prediction_log import PredictionLog
+from eval.runner import run
+from eval.speed import BENCHMARK_GROUP
+from eval.timings import evaluation
+from eval.timings.large_model import Sizes, large_pipeline
+from lisa.released.config import PartTypes
+from lisa.released.random_model import language_sizes, vision_sizes
+from tests.encoder_calls import encoder_calls
+from tests.unit.segmenters import tiny_sam
+
+TINY = Sizes(
+    language_sizes(64, 96, 2, 2, 300),
+    vision_sizes(16, 24, 3, 2, image_size=28),
+    tiny_sam.CONFIG,
+    PartTypes(torch.float32, torch.float32),
+)
+
+
+def test_both_ways_ask_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures = evaluation.asked_pictures()
+    assert len(pictures) == evaluation.PICTURES
+    assert all(len(picture.questions) == 4 for picture in pictures)
+    pipeline = large_pipeline(torch.device("cpu"), TINY)
+    tower = encoder_calls(pipeline.model.backbone.base_model.vision_tower)
+    sam = encoder_calls(pipeline.model.segmenter.image_encoder)
+    judged = []
+    judge = evaluation.judge
+    monkeypatch.setattr(
+        evaluation, "judge", lambda *args: judged.append(judge(*args)) or judged[-1]
+    )
+    evaluation._one_by_one(pipeline, pictures)
+    assert tower == sam == [1] * 16
+    tower.clear()
+    sam.clear()
+    log = PredictionLog(None, {})
+    found = run(pipeline, pictures, log, evaluation.SETTINGS, name="test", show=False).results
+    assert (sum(tower), sum(sam)) == (4, 4)
+    assert {one.new_tokens for one in (*found, *judged)} == {evaluation.NEW_TOKENS}
+    assert {one.pointed for one in (*found, *judged)} == {1}
+    assert [one.key for one in found] == [one.key for one in judged]
+    assert [one.answer for one in found] == [one.answer for one in judged]
+
+
+def test_the_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluation, "PICTURES", 1)
+    found = evaluation.compare(large_pipeline(torch.device("cpu"), TINY), repeats=1)
+    slow, fast = found["one_by_one_samples_per_second"], found["samples_per_second"]
+    assert found["ratio"] == pytest.approx(fast / slow)
+    (entry,) = [one for one in entry_points(group=BENCHMARK_GROUP) if one.name == "eval"]
+    assert entry.load() is evaluation.measure
