@@ -21,11 +21,10 @@ from lisa.errors import CheckpointError, ConfigError
 from lisa.models import LisaConfig, LisaModel
 from lisa.models.backbone import counts_on_grids, image_tokens_from_pixels
 from lisa.models.loading import check_report, readable_weights
-from lisa.models.segmenters import SamConfig, SamSegmenter, sam_config_from_state_dict
 from lisa.processor import LisaProcessor, ProcessorSettings
 from lisa.prompts import OWN_CHAT
 from lisa.released.config import is_released_layout, read_json
-from lisa.released.shards import Checkpoint, TensorInfo
+from lisa.released.sam import open_sam
 from lisa.tokenization import HubTokenizer
 from lisa.tokens import REJECT_TOKEN, SEG_TOKEN
 from lisa.transforms import SegmenterTransform
@@ -69,7 +68,7 @@ def assemble(
             another shape: they are listed.
         ConfigError: If this model cannot be used, or needs another template.
     """
-    sam, sam_config = _open_sam(segmenter.expanduser())
+    sam, sam_config = open_sam(segmenter.expanduser())
     tokenizer = _tokenizer(folder)
     backbone = _load_backbone(folder, placement.dtype)
     known = tokenizer.vocab_size
@@ -107,34 +106,6 @@ def assemble(
     processor = LisaProcessor(tokenizer, transform, settings, images)
     _check_template(processor)
     return model, processor
-
-
-def _open_sam(path: Path) -> tuple[Checkpoint, SamConfig]:
-    if path.is_dir():
-        found = sorted(p for p in path.iterdir() if p.suffix in (".pth", ".safetensors"))
-        if len(found) != 1:
-            raise CheckpointError(
-                f"{path} holds {len(found)} weight files (.pth, .safetensors) where one was "
-                "expected: name the SAM file itself."
-            )
-        path = found[0]
-    if not path.is_file():
-        raise CheckpointError(
-            f"There is no {path}: give a SAM in Meta's layout, such as sam_vit_h_4b8939.pth."
-        )
-    sam = Checkpoint.of_file(path)
-    config = sam_config_from_state_dict({name: info.shape for name, info in sam.tensors.items()})
-    with torch.device("meta"):
-        wanted = SamSegmenter(config).state_dict()
-    faults = sam.faults(
-        {name: TensorInfo.of(tensor) for name, tensor in wanted.items()}, lambda name: False
-    )
-    if faults:
-        raise CheckpointError(
-            f"{path} is no complete SAM in Meta's layout ({'; '.join(faults)}): give a file such "
-            "as sam_vit_h_4b8939.pth."
-        )
-    return sam, config
 
 
 def _tokenizer(folder: Path) -> HubTokenizer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from lisa.errors import CheckpointError
@@ -14,18 +15,32 @@ _PICKLED = "*.bin"
 _NEVER = ("*/*", "training_args.bin", "optimizer*", "scheduler*")
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
+NANO = "lisa-nano"
+"""The model that comes with the package."""
 
-def resolve(name_or_path: str | Path, revision: str | None = None, offline: bool = False) -> Path:
+
+def resolve(
+    name_or_path: str | Path,
+    revision: str | None = None,
+    offline: bool = False,
+    *,
+    wanted: Sequence[str] = _WANTED,
+    pickled: str | None = _PICKLED,
+) -> Path:
     """Returns the folder of a model, downloading it if need be (with a progress bar).
 
     Args:
-        name_or_path: A folder, or a hub id such as "xinlai/LISA-7B-v1".
+        name_or_path: A folder, "lisa-nano", or a hub id such as "xinlai/LISA-7B-v1".
         revision: Branch, tag or commit of the hub repository; None is its main branch.
         offline: Use only what was downloaded before.
+        wanted: Patterns of the files to fetch.
+        pickled: Pattern of the weight files to fetch where there are no safetensors; None for none.
 
     Raises:
         CheckpointError: If there is no such folder and no such repository, or it cannot be had.
     """
+    if str(name_or_path) == NANO:
+        return Path(__file__).with_name("nano")
     path = Path(name_or_path).expanduser()
     if path.is_dir():
         return path
@@ -37,10 +52,16 @@ def resolve(name_or_path: str | Path, revision: str | None = None, offline: bool
             f"There is no folder {name}, and it is no hub id of the form owner/name; "
             "check the path."
         )
-    return _download(name, revision, offline)
+    return _download(name, revision, offline, tuple(wanted), pickled)
 
 
-def _download(repository: str, revision: str | None, offline: bool) -> Path:
+def _download(
+    repository: str,
+    revision: str | None,
+    offline: bool,
+    wanted: tuple[str, ...],
+    pickled: str | None,
+) -> Path:
     from huggingface_hub.errors import (
         GatedRepoError,
         HfHubHTTPError,
@@ -51,9 +72,9 @@ def _download(repository: str, revision: str | None, offline: bool) -> Path:
 
     at = f" at revision {revision}" if revision else ""
     try:
-        folder = _snapshot(repository, revision, offline, _WANTED)
-        if not any(folder.glob("*.safetensors")):
-            folder = _snapshot(repository, revision, offline, (*_WANTED, _PICKLED))
+        folder = _snapshot(repository, revision, offline, wanted)
+        if pickled is not None and not any(folder.glob("*.safetensors")):
+            folder = _snapshot(repository, revision, offline, (*wanted, pickled))
     except GatedRepoError as error:
         raise CheckpointError(
             f"{repository} asks for an agreement first; accept it on its hub page and log in with "

@@ -22,7 +22,7 @@ import torch
 from lisa.base_weights import materialize, untrained_model
 from lisa.devices import Placement, choose_placement
 from lisa.errors import CheckpointError
-from lisa.hub import resolve
+from lisa.hub import NANO, resolve
 from lisa.images import ImageSource, open_image
 from lisa.models import EncodedImage, LisaModel
 from lisa.models.region_prompts import region_prompts
@@ -38,8 +38,6 @@ from lisa.types import (
     Segment,
     TextPart,
 )
-
-NANO = "lisa-nano"
 
 
 class LisaPipeline:
@@ -92,7 +90,7 @@ class LisaPipeline:
             DeviceError: If device or number type do not exist here.
         """
         placement = choose_placement(device, dtype, segmenter_dtype)
-        folder = _locate(name_or_path, revision, offline)
+        folder = resolve(name_or_path, revision, offline)
         if _is_ours(folder):
             if quantize is not None or vision_tower is not None:
                 raise CheckpointError(
@@ -126,7 +124,7 @@ class LisaPipeline:
             seed: Of the fresh weights.
             device: As `from_pretrained` takes it.
         """
-        folder = _locate(NANO, None, True)
+        folder = resolve(NANO)
         model = untrained_model(folder, seed)
         torch.nn.Module.to(model, choose_placement(device, "float32", None).device)
         return cls(model, LisaProcessor.from_pretrained(folder))
@@ -356,12 +354,6 @@ class LisaPipeline:
             return replace(message, parts=parts)
 
         return Conversation(tuple(escaped(message) for message in conversation.messages))
-
-
-def _locate(name_or_path: str | Path, revision: str | None, offline: bool) -> Path:
-    if str(name_or_path) == NANO:
-        return Path(__file__).parent / "nano"
-    return resolve(name_or_path, revision, offline)
 
 
 def _config(folder: Path) -> dict[str, object]:

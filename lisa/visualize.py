@@ -105,6 +105,27 @@ def _fill(
 def _write_label(canvas: Image.Image, segment: Segment, label: str, colour: Colour) -> None:
     # A few stray pixels stretch the box; the label belongs to where most of the mask is.
     mask_top, mask_left = np.percentile(np.argwhere(segment.mask), 2, axis=0).tolist()
+    draw_label(canvas, label, (mask_left, mask_top), colour)
+
+
+def draw_label(
+    canvas: Image.Image,
+    label: str,
+    at: tuple[float, float],
+    colour: Colour,
+    *,
+    centred: bool = False,
+) -> None:
+    """Writes words on a coloured plate, moved so far that it lies inside the picture.
+
+    Args:
+        canvas: The picture, which is changed.
+        label: One line; letters that are not Latin become question marks.
+        at: `(x, y)`: the plate stands on this point with its left end, or below it at the upper
+            border; with `centred`, its middle.
+        colour: Of the plate.
+        centred: Where the plate is in relation to the point.
+    """
     draw = ImageDraw.Draw(canvas)
     size = max(11, round(min(canvas.size) / 28))
     font = ImageFont.load_default(size)
@@ -113,10 +134,13 @@ def _write_label(canvas: Image.Image, segment: Segment, label: str, colour: Colo
     left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
     pad = size // 4
     width, height = right - left + 2 * pad, bottom - top + 2 * pad
-    x = min(mask_left, max(0.0, canvas.width - width))
-    y = mask_top - height
-    if y < 0:
-        y = min(mask_top, max(0.0, canvas.height - height))
+    x, y = at
+    if centred:
+        x, y = max(0.0, x - width / 2), max(0.0, y - height / 2)
+    elif y >= height:
+        y -= height
+    x = min(x, max(0.0, canvas.width - width))
+    y = min(y, max(0.0, canvas.height - height))
     draw.rectangle((x, y, x + width, y + height), fill=colour)
     dark = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2] > 150
     draw.text((x + pad - left, y + pad - top), text, font=font, fill="black" if dark else "white")

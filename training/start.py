@@ -8,7 +8,7 @@ from lisa.assemble import assemble, is_base_model
 from lisa.devices import choose_placement
 from lisa.errors import ConfigError
 from lisa.hub import resolve
-from lisa.pipeline import NANO, LisaPipeline
+from lisa.pipeline import LisaPipeline
 from training.config import ModelSettings, TrainConfig
 
 _ONLY_FOR_BASE_MODELS = ("segmenter", "image_tokens")
@@ -23,8 +23,8 @@ def open_start(config: TrainConfig) -> LisaPipeline:
         ConfigError: If a setting is missing or has no use for this model.
     """
     start = config.model
-    folder = None if start.start == NANO else resolve(start.start, start.revision)
-    if folder is not None and is_base_model(folder):
+    folder = resolve(start.start, start.revision)
+    if is_base_model(folder):
         return _from_base_model(config, folder)
     _refuse(start, _ONLY_FOR_BASE_MODELS, "is a LISA already")
     return LisaPipeline.from_pretrained(

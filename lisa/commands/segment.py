@@ -13,14 +13,13 @@ import argparse
 import json
 import os
 import platform
-import tempfile
-from collections.abc import Callable
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lisa import __version__
+from lisa.commands.output_files import make_folder, write_whole
 from lisa.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -97,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.question.strip():
         raise ConfigError('the question is empty: ask something, such as "Segment the cup".')
     image = open_image(args.image)
-    folder = _make_folder(args.out)
+    folder = make_folder(args.out)
 
     from lisa.pipeline import LisaPipeline
 
@@ -119,18 +118,6 @@ def _printable(text: str) -> str:
     return "".join(
         c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text
     )
-
-
-def _make_folder(name: str) -> Path:
-    folder = Path(name)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except (OSError, ValueError) as error:
-        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
-        raise ConfigError(f"--out {name!r} cannot be made a folder: {reason}.") from error
-    if not os.access(folder, os.W_OK):
-        raise ConfigError(f"--out {name!r} may not be written to: give another folder.")
-    return folder
 
 
 def _summary(prediction: Prediction, folder: Path) -> str:
@@ -202,22 +189,10 @@ def write_answer(
             old.unlink(missing_ok=True)
         for number, segment in enumerate(prediction.segments):
             mask = PillowImage.fromarray(segment.mask).convert("1")
-            _write(folder / f"mask_{number}.png", partial(mask.save, format="PNG"))
-        _write(folder / "overlay.png", partial(overlay.save, format="PNG"))
+            write_whole(folder / f"mask_{number}.png", partial(mask.save, format="PNG"))
+        write_whole(folder / "overlay.png", partial(overlay.save, format="PNG"))
         text = json.dumps(result, indent=1)
-        _write(folder / "result.json", lambda file: file.write(text.encode()))
+        write_whole(folder / "result.json", lambda file: file.write(text.encode()))
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else error
         raise ConfigError(f"the answer cannot be written to {str(folder)!r}: {reason}.") from error
-
-
-def _write(path: Path, fill: Callable[[Any], object]) -> None:
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
-        try:
-            fill(file)
-            file.flush()
-            os.chmod(file.name, 0o644)
-            os.replace(file.name, path)
-        except BaseException:
-            os.unlink(file.name)
-            raise

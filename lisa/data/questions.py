@@ -42,7 +42,7 @@ class Question:
         text: what the user asks.
         answer: what the assistant shall say, with a mask token after each thing that it shows.
         targets: index of the object that each mask token shows, in the order of the tokens.
-        kind: what sort of question.
+        kind: what sort of question; captions come from `lisa.data.captions`.
         fact: text of the fact that it is about, or None.
         phrasing: the template of `text`.
     """
@@ -50,7 +50,7 @@ class Question:
     text: str
     answer: str
     targets: tuple[int, ...]
-    kind: QuestionKind
+    kind: QuestionKind | Literal["caption"]
     fact: str | None
     phrasing: str
 

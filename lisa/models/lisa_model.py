@@ -8,7 +8,7 @@ side by side: a subclass of the backbone's class would load released weights wit
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any, cast
 
 import torch
@@ -36,7 +36,12 @@ from lisa.models.outputs import (
 )
 from lisa.models.parts import LisaParts
 from lisa.models.seg_rule import seg_offset, seg_source_positions
-from lisa.models.segmenters import MaskOutputs, MaskPrompts, SegmenterFeatures
+from lisa.models.segmenters import (
+    MaskOutputs,
+    MaskPrompts,
+    PromptablePicture,
+    SegmenterFeatures,
+)
 from lisa.tokens import IGNORE_INDEX
 from lisa.transforms import logits_to_original
 from lisa.types import ImageSize
@@ -324,29 +329,19 @@ class LisaModel(LisaParts):
         Returns:
             float32 logits (N, M, H, W) at the size of the picture, and the segmenter's own outputs.
         """
+        picture = self.promptable(image)
+        decoded = picture.decode(prompts, multimask=multimask)
+        logits = picture.logits_at(decoded.logits.flatten(0, 1))
+        return logits.unflatten(0, decoded.logits.shape[:2]), decoded
+
+    @torch.no_grad()
+    def promptable(self, image: EncodedImage) -> PromptablePicture:
+        """Return an encoded picture as the segmenter sees it, ready for prompts."""
         ready = self.encode_for_segmenter(self.ready_images([image])[0])
         assert ready.segmenter_features is not None
-        device = self.segmenter_device
-        moved = {
-            field.name: value.to(device)
-            for field in fields(prompts)
-            if (value := getattr(prompts, field.name)) is not None
-        }
-        if prompts.masks is not None:
-            # Coordinates stay in float32, where a pixel of a large frame is still a pixel.
-            moved["masks"] = moved["masks"].to(self.segmenter_dtype)
-        count = max(map(len, moved.values()), default=1)
-        index = torch.zeros(count, dtype=torch.long, device=device)
-        decoded = self.segmenter.decode(
-            ready.segmenter_features, index, MaskPrompts(**moved), multimask=multimask
+        return PromptablePicture(
+            self.segmenter, ready.segmenter_features, ready.original_size, ready.resized_size
         )
-        logits = logits_to_original(
-            decoded.logits.flatten(0, 1),
-            self.segmenter.image_size,
-            ready.resized_size,
-            ready.original_size,
-        )
-        return logits.unflatten(0, decoded.logits.shape[:2]), decoded
 
     # --- The one path from states to masks --------------------------------------------------------
 

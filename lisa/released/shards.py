@@ -212,6 +212,10 @@ def _load_pickled(path: Path, device: str) -> dict[str, Tensor]:
         content = torch.load(path, map_location=device, weights_only=True, mmap=mapped)
     except _PICKLE_ERRORS as error:
         raise _damaged(path) from error
+    if isinstance(content, dict) and isinstance(content.get("model"), dict):
+        # As a training run saves it, beside its optimizer's state, which stays unread where the
+        # file is mapped.
+        content = content["model"]
     if not isinstance(content, dict) or not all(isinstance(v, Tensor) for v in content.values()):
         raise CheckpointError(
             f"{path} holds other things than named tensors; give the weights alone, as "

@@ -90,9 +90,9 @@ def _entry(row: Row) -> dict[str, Any]:
     }
 
 
-def write(root: Path) -> None:
+def write(root: Path, rows: tuple[Row, ...] = ROWS) -> None:
     """Write a folder with `psg` and `coco` in it."""
-    for row in ROWS:
+    for row in rows:
         name = f"{row[1]}/{row[2]}"
         label_picture(panoptic(row[3], masks(row)), root / "coco" / f"panoptic_{name}.png")
         shown = np.zeros(row[3], np.uint8)
@@ -100,11 +100,11 @@ def write(root: Path) -> None:
             shown[region] = index
         photograph(shown, dict(enumerate(_COLOURS)), root / "coco" / f"{name}.jpg")
     document = {
-        "data": [_entry(row) for row in ROWS],
+        "data": [_entry(row) for row in rows],
         "thing_classes": list(THINGS),
         "stuff_classes": list(STUFF),
         "predicate_classes": list(PREDICATES),
-        "test_image_ids": [row[0] for row in ROWS if row[6]],
+        "test_image_ids": [row[0] for row in rows if row[6]],
     }
     (root / "psg").mkdir(parents=True, exist_ok=True)
     (root / "psg" / "psg.json").write_text(json.dumps(document), encoding="utf-8")

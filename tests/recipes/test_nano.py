@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -13,9 +14,14 @@ from safetensors.torch import load_file
 from lisa import base_weights
 from lisa.base_weights import DELTA_FILE, LANGUAGE_MODEL, find_base_file
 from lisa.data.knowledge import Knowledge, load_knowledge
+from lisa.data.scenes import PREDICATES
 from lisa.errors import MissingDependencyError
+from lisa.masks import mask_to_box
 from lisa.pipeline import LisaPipeline
+from lisa.relations import RelationPredictor
+from lisa.relations.features import features_of_masks
 from lisa.settings import plain
+from lisa.types import Segment
 from tests.tiny import picture
 from tests.tiny_nano import NEW_ROWS, nano_model, nano_processor, write_cutouts
 from training.nano import __main__ as program
@@ -23,13 +29,15 @@ from training.nano.recipe import read_recipe
 from training.nano.sources import SMOLLM2, trunk_weights
 
 STAGES = ("decoder", "language", "joint")
+BESIDE = ("relations", "tagger")
 STEPS = 2
 FRAME = 256
 
 
 def overrides(scenes: int = 4) -> list[str]:
-    stages = [f"{s}.{n}=2" for s in STAGES for n in ("steps", "scenes", "warmup")]
-    return [f"scenes={scenes}", "questions=2", *stages]
+    stages = [f"{s}.{n}=2" for s in (*STAGES, *BESIDE) for n in ("steps", "scenes", "warmup")]
+    few = [f"scenes={scenes}", "questions=2", "relation_scenes=3", "nested_scenes=2"]
+    return [*few, *stages]
 
 
 def command(work: Path, stamps: Path) -> list[str]:
@@ -44,6 +52,19 @@ def check_logs(folder: Path) -> None:
         assert [one["step"] for one in values] == list(range(STEPS))
         assert all(one["loss"] > 0 and one["norm"] > 0 for one in values)
         assert ("pointed_iou" in values[0]) == (stage != "language")
+
+
+def check_relations(out: Path) -> None:
+    """Relations that were trained beside a model relate its masks."""
+    predictor = RelationPredictor.from_pretrained(out, device="cpu")
+    assert predictor.predicates == PREDICATES
+    pipeline = LisaPipeline.from_pretrained(out, device="cpu")
+    masks = np.zeros((2, 60, 90), bool)
+    masks[0, :, :30] = masks[1, 20:50, 50:80] = True
+    shown = pipeline.model.promptable(pipeline.encode(picture(60, 90)))
+    things = [Segment(mask, mask_to_box(mask), 1.0, "found", None, (0, 0)) for mask in masks]
+    graph = predictor(things, features_of_masks(shown, list(masks)))
+    assert len(graph.relations) == 2 * len(PREDICATES)
 
 
 @pytest.fixture(scope="module")
@@ -97,15 +118,30 @@ def test_the_whole_recipe(tmp_path: Path, stamps: Path, capsys, monkeypatch) -> 
     pipeline = LisaPipeline.from_pretrained(out, device="cpu")
     assert isinstance(pipeline(picture(60, 90), "Where is the cow?", max_new_tokens=4).text, str)
 
+    check_relations(out)
+    tags = json.loads((out / "tagging" / "tags.json").read_text())
+    assert {"banana", "red"} <= {tag["name"] for tag in tags["tags"]}
+
     # Again: everything is read, nothing done, and the same comes out.
     monkeypatch.setattr(program, "name_states", lambda *args, **kwargs: 1 / 0)
     monkeypatch.setattr(program, "train_projector", lambda *args, **kwargs: 1 / 0)
     monkeypatch.setattr("training.nano.corpus.compose_scene", lambda *args, **kwargs: 1 / 0)
+    monkeypatch.setattr("training.nano.relation_examples.compose_scene", lambda *a, **k: 1 / 0)
+    beside = (out / "relations" / "model.safetensors").read_bytes()
     assert program.main(command(tmp_path, stamps)) == 0
     again = load_file(out / DELTA_FILE)
     assert again.keys() == delta.keys()
     assert all(torch.equal(again[name], delta[name]) for name in delta)
+    assert (out / "relations" / "model.safetensors").read_bytes() == beside
     check_logs(out)
+
+    # What stands beside a finished model is trained without touching the model.
+    finished = ["--finished", *command(tmp_path, stamps), "relations.steps=3"]
+    written = (out / DELTA_FILE).stat().st_mtime_ns
+    assert program.main(finished) == 0
+    assert (out / DELTA_FILE).stat().st_mtime_ns == written
+    assert (out / "relations" / "model.safetensors").read_bytes() != beside
+    check_relations(out)
 
 
 @pytest.mark.usefixtures("_tiny")

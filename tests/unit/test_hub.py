@@ -15,12 +15,21 @@ from huggingface_hub.errors import (
 )
 
 from lisa.errors import CheckpointError
-from lisa.hub import resolve
+from lisa.hub import NANO, resolve
 
 
 def test_a_folder_is_taken_as_it_is(tmp_path: Path) -> None:
     assert resolve(tmp_path) == tmp_path
     assert resolve(str(tmp_path), offline=True) == tmp_path
+
+
+def test_the_model_that_comes_with_the_package(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # A folder of the same name in the working folder does not take its place.
+    (tmp_path / NANO).mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert (resolve(NANO, offline=True) / "config.json").is_file()
 
 
 def test_what_is_neither_folder_nor_hub_id(tmp_path: Path) -> None:
@@ -83,3 +92,17 @@ def test_pickles_are_fetched_only_where_there_is_nothing_else(
     assert len(asked) == (1 if weights.endswith(".safetensors") else 2)
     assert all(options["revision"] == "v1" for options in asked)
     assert "*.bin" not in asked[0]["allow_patterns"]
+
+
+def test_only_what_is_wanted_is_fetched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[list[str]] = []
+
+    def download(repository: str, **options: Any) -> str:
+        asked.append(options["allow_patterns"])
+        return str(tmp_path)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    resolve("a/b", wanted=("vocab.txt",), pickled=None)
+    assert asked == [["vocab.txt"]]
+    resolve("a/b", pickled="one.pth")
+    assert asked[-1] == [*asked[1], "one.pth"]

@@ -10,7 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lisa.data.questions import QuestionKind, make_questions
+from lisa.data.captions import caption_question
+from lisa.data.questions import Question, QuestionKind, make_questions
+from lisa.data.scenes import scene_relations
 from lisa.models import LisaModel
 from lisa.models.losses import LossSums, lisa_loss
 from lisa.processor import LisaProcessor
@@ -86,7 +88,7 @@ def _train(
     def loss_of(indices: Sequence[int], step: int) -> StepReport:
         scenes = [corpus[i] for i in indices]
         rng = random.Random(f"{recipe.seed} {folder.name} {step}")
-        return _loss(model, processor, scenes, recipe.questions, rng, masks)
+        return _loss(model, processor, scenes, recipe, rng, masks)
 
     settings = RunSettings(folder.name, folder, stage.steps, stage.learning_rate, stage.warmup)
     order = batches(len(corpus), stage.scenes, stage.steps, recipe.seed + len(folder.name))
@@ -97,15 +99,15 @@ def _loss(
     model: LisaModel,
     processor: LisaProcessor,
     scenes: Sequence[CorpusScene],
-    count: int,
+    recipe: NanoRecipe,
     rng: random.Random,
     masks: bool,
 ) -> StepReport:
-    """Loss of `count` questions about each scene, one packed row a scene."""
+    """Loss of the questions about each scene, one packed row a scene."""
     sums: LossSums | None = None
     ious, ready = [], []
     for scene in scenes:
-        questions = make_questions(scene.names, rng, split="train", count=count, kinds=KINDS)
+        questions = _ask(scene, recipe, rng)
         examples = [
             processor.encode_example(Conversation().ask(q.text, image_index=0).answer(q.answer))
             for q in questions
@@ -138,3 +140,15 @@ def _loss(
         total = total + pointed
         values |= {"iou": float(np.mean(ious)), "pointed_iou": pointed_iou}
     return StepReport(total, {"loss": total.item(), **values})
+
+
+def _ask(scene: CorpusScene, recipe: NanoRecipe, rng: random.Random) -> list[Question]:
+    """Ask about a scene, and for sentences about it."""
+    asked = make_questions(scene.names, rng, split="train", count=recipe.questions, kinds=KINDS)
+    if not recipe.captions:
+        return asked
+    relations = scene_relations(list(scene.masks))
+    captions = [
+        caption_question(scene.names, relations, rng, "train") for _ in range(recipe.captions)
+    ]
+    return [*asked, *captions]

@@ -85,7 +85,7 @@ def _cells(corpus: Corpus, words: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         states = scene.image.vision_states
         assert states is not None
         coarse = states[-1][0]
-        owner = _owners(scene, round(len(coarse) ** 0.5))
+        owner = cell_owners(scene, round(len(coarse) ** 0.5))
         inputs.append(coarse)
         targets.append(
             torch.stack([words[scene.names[o]] if o >= 0 else nothing for o in owner.ravel()])
@@ -93,7 +93,7 @@ def _cells(corpus: Corpus, words: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     return torch.cat(inputs), torch.cat(targets)
 
 
-def _owners(scene: CorpusScene, side: int) -> np.ndarray:
+def cell_owners(scene: CorpusScene, side: int) -> np.ndarray:
     """Say which object covers most of each cell of a (side, side) grid; -1 where none does."""
     height, width = scene.masks.shape[1:]
     frame = max(height, width)

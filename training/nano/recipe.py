@@ -39,9 +39,14 @@ class NanoRecipe:
         lora_rank: Rank of the LoRA layers on all linear layers of the language model.
         lora_alpha: Their scale times the rank.
         questions: Questions a scene in the language stages.
+        captions: Sentences about a scene that are asked for beside them.
         decoder: Masks from names, clicks and boxes; the language model stays as it is.
         language: Answers; the mask decoder stays as it is.
         joint: Both together, on the states that the trained language model has.
+        relation_scenes: How many scenes of the corpus the relations are learnt from.
+        nested_scenes: Further scenes for them, each with one thing inside another.
+        relations: How things relate, beside the finished model.
+        tagger: Tags of scenes, beside the finished model.
     """
 
     seed: int
@@ -50,9 +55,14 @@ class NanoRecipe:
     lora_rank: int
     lora_alpha: int
     questions: int
+    captions: int
     decoder: Stage
     language: Stage
     joint: Stage
+    relation_scenes: int
+    nested_scenes: int
+    relations: Stage
+    tagger: Stage
 
 
 def read_recipe(words: Sequence[str] = (), path: Path = RECIPE) -> NanoRecipe:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from lisa.data.scenes.backgrounds import paint_background
 from lisa.data.scenes.cutouts import OPAQUE, CutoutLibrary
+from lisa.data.scenes.relations import is_inside
 from lisa.data.scenes.variation import PLAIN, Variation, compress, vary
 from lisa.masks import mask_to_box
 from lisa.types import Box, ImageSize
@@ -25,6 +26,15 @@ MIN_AREA = 500
 """... or fewer visible pixels than this."""
 
 _ATTEMPTS = 30
+
+_SIDES = (0.26, 0.6)
+"""Longest side of an object, as shares of `CANVAS`."""
+
+_NESTED_SIDES = (0.14, 0.27)
+"""The same of one that is put inside another."""
+
+_COVERED = 0.9
+"""A place inside an object is one where it covers this share of the new one's box."""
 
 BoolMask = NDArray[np.bool_]
 
@@ -88,17 +98,52 @@ def _place(
     for _ in range(_ATTEMPTS):
         left = int(rng.integers(0, size.width - width + 1))
         top = int(rng.integers(0, size.height - height + 1))
-        mask = np.zeros(size, bool)
-        mask[top : top + height, left : left + width] = alpha
-        # Masks of earlier objects already lack what covers them, so the share of their full
-        # silhouette can only fall; comparing with the present mask keeps a little over MIN_VISIBLE.
-        kept = [(m & ~mask).sum() for m in masks]
-        enough = all(
-            k >= max(MIN_AREA, MIN_VISIBLE * m.sum()) for k, m in zip(kept, masks, strict=True)
-        )
-        if enough and mask.sum() >= MIN_AREA:
+        mask = _put(alpha, left, top, size)
+        if _leaves_enough(mask, masks):
             return (left, top), mask
     return None
+
+
+def _place_inside(
+    cutout: Image.Image, size: ImageSize, masks: Sequence[BoolMask], rng: np.random.Generator
+) -> tuple[tuple[int, int], BoolMask] | None:
+    """Find a position inside another object that leaves enough of every object visible, or None."""
+    alpha = np.asarray(cutout.getchannel("A")) >= OPAQUE
+    height, width = alpha.shape
+    if height > size.height or width > size.width:
+        return None
+    for host in rng.permutation(len(masks)):
+        covered = _window_sums(masks[host], height, width) / (height * width)
+        places = np.argwhere(covered >= _COVERED)
+        for top, left in rng.permutation(places)[:_ATTEMPTS].tolist():
+            mask = _put(alpha, left, top, size)
+            if _leaves_enough(mask, masks) and is_inside(mask, masks[host] & ~mask):
+                return (left, top), mask
+    return None
+
+
+def _put(alpha: BoolMask, left: int, top: int, size: ImageSize) -> BoolMask:
+    mask = np.zeros(size, bool)
+    mask[top : top + alpha.shape[0], left : left + alpha.shape[1]] = alpha
+    return mask
+
+
+def _leaves_enough(mask: BoolMask, masks: Sequence[BoolMask]) -> bool:
+    """Whether a new mask is large enough, and what it leaves of earlier ones is."""
+    # Masks of earlier objects already lack what covers them, so the share of their full
+    # silhouette can only fall; comparing with the present mask keeps a little over MIN_VISIBLE.
+    kept = [(m & ~mask).sum() for m in masks]
+    enough = all(
+        k >= max(MIN_AREA, MIN_VISIBLE * m.sum()) for k, m in zip(kept, masks, strict=True)
+    )
+    return bool(enough and mask.sum() >= MIN_AREA)
+
+
+def _window_sums(mask: BoolMask, height: int, width: int) -> NDArray[np.int64]:
+    """Count the mask's pixels in every window of a size, (H - height + 1, W - width + 1)."""
+    sums = np.pad(mask.astype(np.int64).cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
+    rows = sums[height:] - sums[:-height]
+    return np.asarray(rows[:, width:] - rows[:, :-width])
 
 
 def compose_scene(
@@ -108,6 +153,7 @@ def compose_scene(
     names: Sequence[str] | None = None,
     cutouts: Mapping[str, str] | None = None,
     variation: Variation = PLAIN,
+    nested: bool = False,
 ) -> Scene:
     """Compose the scene of a seed.
 
@@ -117,6 +163,7 @@ def compose_scene(
         names: objects that must be in the scene; others are not added. None draws two to five.
         cutouts: name -> which of its cut-outs to use; others are drawn.
         variation: how much looks change.
+        nested: whether the last object, a small one, is put inside another.
 
     Returns:
         The scene; an object that finds no room after several tries is left out, so a scene can
@@ -133,11 +180,13 @@ def compose_scene(
     placed: list[tuple[str, str]] = []
     masks: list[BoolMask] = []
     for name in chosen:
+        inner = nested and bool(masks) and name == chosen[-1]
+        find_place, sides = (_place_inside, _NESTED_SIDES) if inner else (_place, _SIDES)
         path = (cutouts or {}).get(name) or str(rng.choice(library.files[name]))
         for shrink in (1.0, 0.8, 0.6):
-            longest = int(rng.uniform(0.26, 0.6) * CANVAS * shrink)
+            longest = int(rng.uniform(*sides) * CANVAS * shrink)
             varied = vary(library.load(path), longest, rng, variation)
-            place = _place(varied, size, masks, rng)
+            place = find_place(varied, size, masks, rng)
             if place is not None:
                 position, mask = place
                 picture.paste(varied, position, varied)

@@ -16,6 +16,7 @@ from lisa.models.segmenters.contract import (
     register_segmenter,
     segmenter_config,
 )
+from lisa.models.segmenters.picture import PromptablePicture
 from lisa.models.segmenters.promptable import PromptableSegmenter
 from lisa.models.segmenters.sam import SamSegmenter
 from lisa.models.segmenters.trunk_sam import TrunkSamConfig, TrunkSamSegmenter
@@ -25,6 +26,7 @@ __all__ = [
     "SEGMENTERS",
     "MaskOutputs",
     "MaskPrompts",
+    "PromptablePicture",
     "PromptableSegmenter",
     "SamConfig",
     "SamSegmenter",

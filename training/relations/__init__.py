@@ -1,0 +1,1 @@
+"""Training of relations between named things on PSG (GRNet's second stage)."""

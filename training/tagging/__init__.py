@@ -1,0 +1,1 @@
+"""Training of taggers: tags out of captions, lists of tags, objectives, thresholds."""
