@@ -44,14 +44,30 @@ def check_same_run(
     before["processes"], now["processes"] = int(metadata["processes"]), processes
     changed = [
         f"{name} was {before.get(name)} and is {now.get(name)}"
-        for name in sorted(before.keys() | now.keys())
-        if before.get(name) != now.get(name) and not name.startswith(_FREE)
+        for name in changed_settings(before, now, _FREE)
     ]
     if changed:
         raise ConfigError(
             f"{str(checkpoint)!r} is of another run: {'; '.join(changed)}. Set them back, or "
             "choose another output.folder."
         )
+
+
+def changed_settings(
+    before: Mapping[str, Any], now: Mapping[str, Any], free: tuple[str, ...] = ()
+) -> list[str]:
+    """Return the names of settings that differ, in order.
+
+    Args:
+        before: Of a part of a run that is done.
+        now: Of the part that is to follow.
+        free: How names begin that may differ.
+    """
+    return [
+        name
+        for name in sorted(before.keys() | now.keys())
+        if before.get(name) != now.get(name) and not name.startswith(free)
+    ]
 
 
 def _flat(data: Any, place: str = "") -> dict[str, Any]:

@@ -18,6 +18,8 @@ from lisa.hub import NANO
 if TYPE_CHECKING:
     from PIL import Image
 
+    from lisa.models import EncodedImage
+    from lisa.pipeline import LisaPipeline
     from lisa.relations import RelationPredictor, SceneGraph
     from lisa.relations.automatic_masks import AutomaticMasks
     from lisa.relations.panoptic import PanopticSegmenter
@@ -26,7 +28,9 @@ if TYPE_CHECKING:
 Related: TypeAlias = "tuple[SceneGraph, AutomaticMasks | None]"
 """The graph, and the automatic masks where it was made from such."""
 
-Namer: TypeAlias = "Callable[[Image.Image, AutomaticMasks], tuple[str | None, ...] | None]"
+Namer: TypeAlias = (
+    "Callable[[Image.Image, EncodedImage | None, AutomaticMasks], tuple[str | None, ...] | None]"
+)
 """What the masks of a picture show, as far as it is known."""
 
 _SAME_THING = 0.8
@@ -141,12 +145,14 @@ def _relate_everything(
     image: Image.Image,
 ) -> Related:
     """Relates automatic masks; a subject in words is segmented and stands before them."""
+    encoded = None if opened.pipeline is None else opened.pipeline.encode(image)
+    picture = opened.encode(image, encoded)
     if args.subject is None:
-        found = find_masks(opened.encode(image), args.seconds)
+        found = find_masks(picture, args.seconds)
         graph = predictor(
             found.segments,
             found.features,
-            names=namer(image, found),
+            names=namer(image, encoded, found),
             top=args.top,
             one_per_pair=True,
         )
@@ -157,8 +163,9 @@ def _relate_everything(
     from lisa.relations.duplicates import without
     from lisa.relations.features import features_of_masks
 
-    chosen = _find_subject(opened, image, args.subject)
-    picture = opened.encode(image)
+    assert opened.pipeline is not None
+    assert encoded is not None
+    chosen = _find_subject(opened.pipeline, encoded, args.subject)
     found = find_masks(picture, args.seconds)
     others = without(found.segments, chosen, _SAME_THING)
     features = torch.cat([features_of_masks(picture, [chosen.mask]), found.features[others]])
@@ -171,23 +178,25 @@ def _namer(opened: OpenSegmenter, args: argparse.Namespace) -> Namer:
     """Returns what names automatic masks: with lisa-nano its tagger and its answers, else none."""
     pipeline = opened.pipeline
     if pipeline is None or args.segmenter != NANO:
-        return lambda image, found: None
+        return lambda image, encoded, found: None
 
     from lisa.captions import find_things, name_segments, object_names
     from lisa.tagging import Tagger
 
     tagger = Tagger.from_pretrained(NANO, device=args.device, offline=args.offline)
 
-    def name(image: Image.Image, found: AutomaticMasks) -> tuple[str | None, ...]:
-        things = find_things(pipeline, pipeline.encode(image), object_names(tagger, image))
+    def name(
+        image: Image.Image, encoded: EncodedImage | None, found: AutomaticMasks
+    ) -> tuple[str | None, ...]:
+        assert encoded is not None
+        things = find_things(pipeline, encoded, object_names(tagger, image))
         return name_segments(found.segments, things)
 
     return name
 
 
-def _find_subject(opened: OpenSegmenter, image: Image.Image, words: str) -> Segment:
-    assert opened.pipeline is not None
-    answer = opened.pipeline(image, f"Segment {words.strip().rstrip('.')}.")
+def _find_subject(pipeline: LisaPipeline, image: EncodedImage, words: str) -> Segment:
+    answer = pipeline(image, f"Segment {words.strip().rstrip('.')}.")
     for segment in answer.segments:
         if segment.status == "found":
             return segment

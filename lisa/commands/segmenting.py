@@ -14,6 +14,7 @@ from lisa.hub import NANO
 if TYPE_CHECKING:
     from PIL import Image
 
+    from lisa.models import EncodedImage
     from lisa.models.segmenters import PromptablePicture, Segmenter
     from lisa.pipeline import LisaPipeline
     from lisa.relations.automatic_masks import AutomaticMasks
@@ -32,13 +33,18 @@ class OpenSegmenter:
     segmenter: Segmenter
     pipeline: LisaPipeline | None
 
-    def encode(self, image: Image.Image) -> PromptablePicture:
-        """Encodes a picture for prompts."""
+    def encode(self, image: Image.Image, encoded: EncodedImage | None = None) -> PromptablePicture:
+        """Encodes a picture for prompts.
+
+        Args:
+            image: The picture.
+            encoded: What the pipeline made of it already, if it was asked about it.
+        """
         from lisa.models.segmenters import PromptablePicture
 
         if self.pipeline is None:
             return PromptablePicture.encode(self.segmenter, image)
-        return self.pipeline.model.promptable(self.pipeline.encode(image))
+        return self.pipeline.model.promptable(encoded or self.pipeline.encode(image))
 
 
 def add_segmenter_arguments(parser: argparse.ArgumentParser, option: str) -> None:

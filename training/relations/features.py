@@ -25,6 +25,7 @@ from lisa.relations.pooling import coverage, pool
 from lisa.settings import plain
 from training.relations.noise import noised
 from training.relations.recipe import SEED_STRIDE, RelationRecipe
+from training.resume import changed_settings
 
 _DESCRIPTION = "features.json"
 
@@ -121,7 +122,7 @@ def _description(recipe: RelationRecipe, pictures: int) -> dict[str, Any]:
 def _check_same(path: Path, description: dict[str, Any]) -> None:
     if path.is_file():
         before = json.loads(path.read_text(encoding="utf-8"))
-        changed = [name for name, value in description.items() if before.get(name) != value]
+        changed = changed_settings(before, description)
         if changed:
             raise ConfigError(
                 f"{str(path.parent)!r} holds features of other settings ({', '.join(changed)} "

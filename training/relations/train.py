@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -24,24 +23,12 @@ from training.relations.features import prepare_features
 from training.relations.recipe import SEED_STRIDE, RelationRecipe
 from training.relations.start import start_from_bert
 from training.relations.teacher import Teacher
-from training.resume import CHECKPOINTS
+from training.resume import CHECKPOINTS, changed_settings
 
 CONFIG_FILE = "config.yaml"
 MODEL = "model"
 # What may change between two parts of a run, because it changes nothing that is learnt.
 _FREE = ("output", "device")
-
-
-class StepNumbers:
-    """The batches of a run as the loop sees them; they are read when their turn comes."""
-
-    def __init__(self, steps: int) -> None:
-        """Count so many."""
-        self._steps = steps
-
-    def __iter__(self) -> Iterator[int]:
-        """Yield the steps' numbers."""
-        return iter(range(self._steps))
 
 
 def train(recipe: RelationRecipe) -> Path:
@@ -67,11 +54,11 @@ def train(recipe: RelationRecipe) -> Path:
     teacher = Teacher(model, recipe.teacher)
     examples = RelationExamples(recipe, psg, features)
 
-    def loss_of(number: int, step: int) -> StepReport:
+    def loss_of(_: int, step: int) -> StepReport:
         # Dropout is a function of the step, so that a run that was killed goes on bit for bit.
         torch.manual_seed(recipe.seed * SEED_STRIDE + step)
         teacher.follow(model, step)
-        batch = examples.batch(number).to(device)
+        batch = examples.batch(step).to(device)
         target = teacher.labels(batch, step)
         scores = model(batch.features, batch.classes, batch.whole, batch.is_segment)
         loss = relation_loss(scores, target, batch.is_segment)
@@ -91,7 +78,7 @@ def train(recipe: RelationRecipe) -> Path:
             settings.save_every,
         ),
         parameters,
-        StepNumbers(settings.steps),
+        range(settings.steps),  # Batches are read when their turn comes.
         loss_of,
     )
     teacher.follow(model, settings.steps)
@@ -123,8 +110,7 @@ def _check_same_run(recipe: RelationRecipe) -> None:
     now = plain(recipe)
     if path.is_file() and latest_checkpoint(recipe.output / CHECKPOINTS) is not None:
         before = read_yaml(path)
-        changed = [name for name, value in now.items() if before.get(name) != value]
-        changed = [name for name in changed if name not in _FREE]
+        changed = changed_settings(before, now, _FREE)
         if changed:
             raise ConfigError(
                 f"{str(recipe.output)!r} holds a run of other settings ({', '.join(changed)} "
