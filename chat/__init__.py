@@ -1,1 +1,1 @@
-"""Conversations with a person. Imports `lisa` only. Arrives in a later release."""
+"""Conversations with a person about pictures: sessions, tools, and the faces that show them."""

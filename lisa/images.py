@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import os
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
@@ -24,11 +25,28 @@ ImageSource: TypeAlias = str | Path | bytes | Image.Image | NDArray[Any]
 MAX_PIXELS = 178_956_970 // 2
 # Kinds that people send; JPEG includes the multi-picture files of phones. Pillow opens more, some
 # by starting other programs (PostScript).
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")
-_KINDS = "JPEG, PNG, WebP, GIF, BMP, TIFF, PNM, AVIF or JPEG 2000"
+_KINDS = {
+    "JPEG": "JPEG",
+    "PNG": "PNG",
+    "WEBP": "WebP",
+    "GIF": "GIF",
+    "BMP": "BMP",
+    "TIFF": "TIFF",
+    "PPM": "PNM",
+    "AVIF": "AVIF",
+    "JPEG2000": "JPEG 2000",
+}
+FORMATS = tuple(_KINDS)
+
+_BLOCK_VALUES = 1 << 20
 
 
-def open_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+def open_image(
+    source: ImageSource,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    formats: tuple[str, ...] = FORMATS,
+) -> Image.Image:
     """Opens a picture as upright 8-bit RGB.
 
     The rotation that a camera notes (EXIF) is carried out, transparency is laid over white, the
@@ -40,6 +58,7 @@ def open_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Image.Im
         source: A path, the bytes of a file, a Pillow image, or an array `(H, W)`, `(H, W, 1)`,
             `(H, W, 3)` or `(H, W, 4)` of uint8, uint16, bool or floats in RGB(A) order.
         max_pixels: Pictures with more pixels are refused by their header, before decoding.
+        formats: Kinds of files that may be opened, as Pillow calls them; a choice of `FORMATS`.
 
     Returns:
         A new RGB image without metadata; the source is left as it was.
@@ -54,10 +73,15 @@ def open_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Image.Im
     name = "the picture" if isinstance(source, bytes) else f"{str(source)!r}"
     with io.BytesIO(source) if isinstance(source, bytes) else _open_file(source) as file:
         if not file.read(1):
-            raise ImageError(f"{name} is an empty file: give a {_KINDS} file.")
+            raise ImageError(f"{name} is an empty file: give a {_kinds(formats)} file.")
         file.seek(0)
-        with _open_header(file, name, max_pixels) as image:
+        with _open_header(file, name, max_pixels, formats) as image:
             return _decode(image, name, max_pixels)
+
+
+def _kinds(formats: tuple[str, ...]) -> str:
+    *first, last = (_KINDS[name] for name in formats)
+    return f"{', '.join(first)} or {last}" if first else last
 
 
 def _open_file(source: str | Path) -> BinaryIO:
@@ -88,19 +112,21 @@ def _open_file(source: str | Path) -> BinaryIO:
         raise ImageError(f"{str(source)[:80]!r} cannot be read: {reason}.") from error
 
 
-def _open_header(file: BinaryIO, name: str, max_pixels: int) -> ImageFile.ImageFile:
+def _open_header(
+    file: BinaryIO, name: str, max_pixels: int, formats: tuple[str, ...]
+) -> ImageFile.ImageFile:
     Image.init()  # without it Pillow knows only the five commonest kinds until one of them fails
     try:
         with warnings.catch_warnings():
             # Our own limit, below, speaks instead of Pillow's warning; odd metadata is harmless.
             warnings.simplefilter("ignore")
-            return Image.open(file, formats=FORMATS)
+            return Image.open(file, formats=formats)
     except Image.DecompressionBombError as error:
         limit = min(max_pixels, 2 * MAX_PIXELS)
         raise ImageError(_too_large(name, "too many", limit)) from error
     except Exception as error:  # damaged headers make decoders raise anything
         raise ImageError(
-            f"{name} is not a picture that can be read: give a {_KINDS} file."
+            f"{name} is not a picture that can be read: give a {_kinds(formats)} file."
         ) from error
 
 
@@ -164,20 +190,36 @@ def _to_uint8(values: NDArray[Any]) -> NDArray[np.uint8]:
     their own: what fits in [0, 1] (floats), [0, 255], or [0, 65535] (integers) is taken to use
     that; anything else is stretched from its smallest to its largest value. Not-a-number is zero.
     """
-    numbers = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-    low, high = float(numbers.min()), float(numbers.max())
+    low, high = _range_of(values)
+    scaled = np.empty(values.shape, np.uint8)
+    # In blocks: as float64, a large picture would take sixteen times its memory at once.
+    for numbers, place in _finite_blocks(values):
+        numbers = (numbers - low) / max(high - low, 1e-12) * 255.0
+        scaled[place] = np.clip(np.rint(numbers), 0, 255)
+    return scaled
+
+
+def _range_of(values: NDArray[Any]) -> tuple[float, float]:
     is_float = np.issubdtype(values.dtype, np.floating)
     if values.dtype.itemsize == 2 and not is_float:
-        low, high = 0.0, 65535.0
-    elif low >= 0 and is_float and high <= 1:
-        low, high = 0.0, 1.0
-    elif low >= 0 and high <= 255:
-        low, high = 0.0, 255.0
-    elif low >= 0 and not is_float and high <= 65535:
-        low, high = 0.0, 65535.0
-    scaled = (numbers - low) / max(high - low, 1e-12) * 255.0
-    rounded: NDArray[np.uint8] = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
-    return rounded
+        return 0.0, 65535.0
+    blocks = [(float(some.min()), float(some.max())) for some, _ in _finite_blocks(values)]
+    low, high = min(some for some, _ in blocks), max(some for _, some in blocks)
+    if low >= 0 and is_float and high <= 1:
+        return 0.0, 1.0
+    if low >= 0 and high <= 255:
+        return 0.0, 255.0
+    if low >= 0 and not is_float and high <= 65535:
+        return 0.0, 65535.0
+    return low, high
+
+
+def _finite_blocks(values: NDArray[Any]) -> Iterator[tuple[NDArray[np.float64], slice]]:
+    rows = max(1, _BLOCK_VALUES // max(1, values[0].size))
+    for start in range(0, len(values), rows):
+        place = slice(start, start + rows)
+        some = values[place].astype(np.float64)
+        yield np.nan_to_num(some, nan=0.0, posinf=0.0, neginf=0.0), place
 
 
 def _from_array(array: NDArray[Any], max_pixels: int) -> Image.Image:

@@ -10,33 +10,32 @@ prediction = pipeline("photo.jpg", "And what is next to it?", conversation=predi
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from lisa.base_weights import materialize, untrained_model
 from lisa.devices import Placement, choose_placement
 from lisa.errors import CheckpointError
 from lisa.hub import NANO, resolve
 from lisa.images import ImageSource, open_image
-from lisa.models import EncodedImage, LisaModel
+from lisa.models import EncodedImage, LisaModel, Reading
 from lisa.models.region_prompts import region_prompts
 from lisa.models.teacher_forcing import last_masks
 from lisa.processor import ImageInputs, LisaProcessor, check_settings, shown_image
 from lisa.segments import answer_segments, segment_of
-from lisa.tokenization import escape_control_tokens
+from lisa.tokenization import escape_conversation
+from lisa.tokens import TOOL_CALL_END, TOOL_CALL_START
 from lisa.types import (
     Conversation,
     ImageSize,
-    Message,
     Prediction,
     Segment,
-    TextPart,
 )
 
 
@@ -199,6 +198,8 @@ class LisaPipeline:
         *,
         max_new_tokens: int = 512,
         min_new_tokens: int = 0,
+        reading: Reading | None = None,
+        watch: Callable[[int, str], bool] | None = None,
     ) -> list[Prediction]:
         """Answer N conversations about B pictures in one batch.
 
@@ -208,8 +209,11 @@ class LisaPipeline:
             image_index: Picture of each conversation; left out, the one that its message shows.
             max_new_tokens: Most tokens of an answer.
             min_new_tokens: Fewest, for measurements of speed.
+            reading: Of an earlier turn of the only conversation, which is not read again then.
+            watch: Gets a row and its answer so far after each token; False stops the row.
 
         Raises:
+            ConfigError: If a reading is given with several conversations.
             PromptError: If a conversation is empty, too long, or shows no picture.
         """
         index = [shown_image(c) for c in conversations] if image_index is None else image_index
@@ -229,6 +233,8 @@ class LisaPipeline:
             max_new_tokens=min(max_new_tokens, room),
             min_new_tokens=min(min_new_tokens, room),
             eos_token_id=self.processor.tokenizer.eos_token_id,
+            reading=reading,
+            watch=None if watch is None else self._watch_text(watch),
         )
         self._keep(images, output.images)
         predictions = []
@@ -239,6 +245,17 @@ class LisaPipeline:
             spoken = len(output.token_ids[row])
             predictions.append(Prediction(text, segments, conversation.answer(text), spoken))
         return predictions
+
+    def _watch_text(self, watch: Callable[[int, str], bool]) -> Callable[[Tensor], list[bool]]:
+        """Show somebody the text of new tokens, without a letter of which only a part is there."""
+        end = self.processor.tokenizer.eos_token_id
+
+        def goes_on(row: int, ids: list[int]) -> bool:
+            if end in ids:
+                return True  # it has ended by itself
+            return watch(row, self.processor.decode_answer(ids).rstrip("\N{REPLACEMENT CHARACTER}"))
+
+        return lambda token_ids: [goes_on(i, ids) for i, ids in enumerate(token_ids.tolist())]
 
     def masks_of_answers(
         self,
@@ -339,21 +356,9 @@ class LisaPipeline:
             self._gained[given] = more
 
     def _escaped(self, conversation: Conversation) -> Conversation:
-        """Break control tokens in what people wrote; answers keep theirs."""
-        tokens = self.processor.tokenizer.control_tokens
-
-        def escaped(message: Message) -> Message:
-            if message.role == "assistant":
-                return message
-            parts = tuple(
-                TextPart(escape_control_tokens(part.text, tokens))
-                if isinstance(part, TextPart)
-                else part
-                for part in message.parts
-            )
-            return replace(message, parts=parts)
-
-        return Conversation(tuple(escaped(message) for message in conversation.messages))
+        """Break control tokens in what people wrote and tools found; answers keep theirs."""
+        marks = (TOOL_CALL_START, TOOL_CALL_END)
+        return escape_conversation(conversation, (*self.processor.tokenizer.control_tokens, *marks))
 
 
 def _config(folder: Path) -> dict[str, object]:

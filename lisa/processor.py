@@ -48,12 +48,14 @@ class ProcessorSettings:
         image_tokens: Image tokens P of one picture; None if they vary with its size.
         image_token_id: Id that stands for each of them.
         context_length: Most positions of a sequence, image tokens included.
+        tools: Names of the tools that the weights were trained to call.
     """
 
     template: str
     image_tokens: int | None
     image_token_id: int
     context_length: int
+    tools: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,6 +141,7 @@ class LisaProcessor(PushToHubMixin):
         try:
             stored = json.loads((folder / PROCESSOR_FILE).read_text(encoding="utf-8"))
             settings = {**stored["settings"], **({"template": template} if template else {})}
+            settings["tools"] = tuple(settings.get("tools", ()))
             frame = stored["frame"]
             transform = SegmenterTransform(
                 int(frame["image_size"]), tuple(frame["mean"]), tuple(frame["std"])

@@ -23,5 +23,12 @@ IMAGE_START_TOKEN: Final = "<im_start>"
 IMAGE_END_TOKEN: Final = "<im_end>"
 """Stands after a picture, in checkpoints whose vocabulary has it."""
 
+TOOL_CALL_START: Final = "<tool_call>"
+"""Stands before a call of a tool in an answer, as Hermes and Qwen write it; plain letters to most
+vocabularies."""
+
+TOOL_CALL_END: Final = "</tool_call>"
+"""Stands behind it."""
+
 IGNORE_INDEX: Final = -100
 """Label of a position that is not supervised (the default of torch's cross entropy)."""

@@ -19,15 +19,17 @@ Masks are `bool (H, W)`. Logits, before any sigmoid, have names that end in `_lo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     from numpy.typing import NDArray
 
 Box: TypeAlias = tuple[float, float, float, float]
-Role: TypeAlias = Literal["system", "user", "assistant"]
+Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 SegmentStatus: TypeAlias = Literal["found", "empty", "absent"]
 
 
@@ -93,14 +95,38 @@ class Message:
 
 
 @dataclass(frozen=True)
+class ToolDescription:
+    """What a model is told of a tool that it may call.
+
+    Attributes:
+        name: Lower-case letters and underscores.
+        description: One sentence.
+        parameters: JSON schema of the arguments, an object.
+    """
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+
+    @property
+    def signature(self) -> str:
+        """The tool in one short word, such as "measure(what, segments?)"."""
+        required = self.parameters.get("required", ())
+        names = [n if n in required else f"{n}?" for n in self.parameters.get("properties", ())]
+        return f"{self.name}({', '.join(names)})"
+
+
+@dataclass(frozen=True)
 class Conversation:
     """Turns so far; never changed in place, so a kept conversation can be continued twice.
 
     Attributes:
         messages: The turns, oldest first.
+        tools: What the assistant may call; its templates say how.
     """
 
     messages: tuple[Message, ...] = ()
+    tools: tuple[ToolDescription, ...] = ()
 
     def ask(self, text: str, image_index: int | None = None) -> Conversation:
         """Returns this conversation with one more question.
@@ -116,8 +142,12 @@ class Conversation:
         """Returns this conversation with one more answer of the assistant."""
         return self._with(Message("assistant", (TextPart(text),)))
 
+    def observe(self, text: str) -> Conversation:
+        """Returns this conversation with what a tool answered to the assistant's last call."""
+        return self._with(Message("tool", (TextPart(text),)))
+
     def _with(self, message: Message) -> Conversation:
-        return Conversation((*self.messages, message))
+        return replace(self, messages=(*self.messages, message))
 
 
 @dataclass(frozen=True, eq=False)

@@ -50,7 +50,11 @@ class Cell:
 
 
 def draw_segments(
-    image: Image.Image, segments: Sequence[Segment], *, opacity: float = 0.45
+    image: Image.Image,
+    segments: Sequence[Segment],
+    *,
+    opacity: float = 0.45,
+    labels: Sequence[str] | None = None,
 ) -> Image.Image:
     """Draws segments with a colour, an outline and a label each.
 
@@ -60,6 +64,7 @@ def draw_segments(
         image: The picture that the masks lie on, RGB.
         segments: Masks `bool (H, W)` at the size of the picture, in the order of the answer.
         opacity: How much of the colour covers the picture, in [0, 1].
+        labels: What to write on each; None writes its place in the answer and its phrase.
 
     Returns:
         A new RGB picture of the same size.
@@ -79,6 +84,8 @@ def draw_segments(
     for number, segment in enumerate(segments):
         if segment.box is not None:
             label = str(number) if segment.phrase is None else f"{number} {segment.phrase}"
+            if labels is not None:
+                label = labels[number]
             _write_label(canvas, segment, label, COLOURS[number % len(COLOURS)])
     return canvas
 

@@ -7,7 +7,7 @@ recipe (Lai et al. 2023, section 4.1, and the released training code).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -113,6 +113,27 @@ class ValidationSettings:
             raise ConfigError("records must be 1 or more, every and pictures 0 or more.")
 
 
+def check_optimizer(
+    counts: Mapping[str, int], learning_rate: float, warmup: int, clip: float
+) -> None:
+    """Refuse numbers with which no optimiser can run.
+
+    Args:
+        counts: What must be 1 or more, by name.
+        learning_rate: Peak.
+        warmup: Steps.
+        clip: Norm of gradients.
+
+    Raises:
+        ConfigError: Naming what is too low.
+    """
+    low = [name for name, value in counts.items() if value < 1]
+    if low:
+        raise ConfigError(f"{', '.join(low)} must be 1 or more.")
+    if learning_rate <= 0 or warmup < 0 or clip <= 0:
+        raise ConfigError("learning_rate and clip must be above 0, warmup not below.")
+
+
 @dataclass(frozen=True)
 class OptimizerSettings:
     """How it learns: AdamW.
@@ -142,11 +163,7 @@ class OptimizerSettings:
     def __post_init__(self) -> None:
         """Refuse what cannot run."""
         counts = {"steps": self.steps, "batch": self.batch, "accumulation": self.accumulation}
-        low = [name for name, value in counts.items() if value < 1]
-        if low:
-            raise ConfigError(f"{', '.join(low)} must be 1 or more.")
-        if self.learning_rate <= 0 or self.warmup < 0 or self.clip <= 0:
-            raise ConfigError("learning_rate and clip must be above 0, warmup not below.")
+        check_optimizer(counts, self.learning_rate, self.warmup, self.clip)
 
 
 @dataclass(frozen=True)

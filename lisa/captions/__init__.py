@@ -1,7 +1,7 @@
 """What is in a picture by name, and one sentence about it: in the words of a LISA model."""
 
 from lisa.captions.things import NamedThing, find_things, name_segments, object_names
-from lisa.captions.writer import PictureCaption, caption_picture
+from lisa.captions.writer import PictureCaption, caption_picture, write_sentence
 
 __all__ = [
     "NamedThing",
@@ -10,4 +10,5 @@ __all__ = [
     "find_things",
     "name_segments",
     "object_names",
+    "write_sentence",
 ]

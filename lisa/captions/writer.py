@@ -47,6 +47,9 @@ def caption_picture(
     predictor: RelationPredictor,
     image: ImageSource,
     names: Sequence[str] | None = None,
+    *,
+    encoded: EncodedImage | None = None,
+    things: Sequence[NamedThing] | None = None,
 ) -> PictureCaption:
     """Write a sentence about a picture.
 
@@ -56,14 +59,16 @@ def caption_picture(
         image: The picture.
         names: Of things that may be in it, such as its tags, the surest first; None asks the model
             for everything that it sees.
+        encoded: What the pipeline made of the picture already, if it was asked about it.
+        things: What `find_things` found in it by those names already.
 
     Raises:
         ImageError: If the picture cannot be read.
         DataError: If the predictor was made for another segmenter.
     """
     opened = open_image(image)
-    encoded = pipeline.encode(opened)
-    things = find_things(pipeline, encoded, names)
+    encoded = encoded or pipeline.encode(opened)
+    things = find_things(pipeline, encoded, names) if things is None else things
     graph = _relate(pipeline, predictor, encoded, things)
     sure = [
         CaptionRelation(one.subject, one.predicate, one.object)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from lisa import __version__
 from lisa.commands.output_files import make_folder, write_whole
 from lisa.errors import ConfigError
+from lisa.printable import printable
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -108,16 +109,9 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(result))
     else:
-        print(_printable(prediction.text))
+        print(printable(prediction.text))
         print(_summary(prediction, folder))
     return 0
-
-
-def _printable(text: str) -> str:
-    """Replaces control characters: what a model writes must not steer the terminal."""
-    return "".join(
-        c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text
-    )
 
 
 def _summary(prediction: Prediction, folder: Path) -> str:

@@ -18,12 +18,14 @@ class AskedCategory:
         indefinite: "an animal".
         surely: categories of the table whose objects belong to it.
         perhaps: categories of the table whose objects somebody might count as well.
+        plural: "animals"; empty where one would not count them by this name.
     """
 
     noun: str
     indefinite: str
     surely: frozenset[Category]
     perhaps: frozenset[Category] = frozenset()
+    plural: str = ""
 
     def includes(self, item: KnownObject) -> bool:
         """Whether everybody would count the object."""
@@ -36,26 +38,44 @@ class AskedCategory:
 
 
 _ASKED: Final = (
-    AskedCategory("animal", "an animal", frozenset({"animal", "bird", "fish", "insect"})),
-    AskedCategory("bird", "a bird", frozenset({"bird"})),
-    AskedCategory("fish", "a fish", frozenset({"fish"})),
-    AskedCategory("insect", "an insect", frozenset({"insect"})),
-    AskedCategory("fruit", "a fruit", frozenset({"fruit"})),
-    AskedCategory("vegetable", "a vegetable", frozenset({"vegetable"})),
+    AskedCategory(
+        "animal", "an animal", frozenset({"animal", "bird", "fish", "insect"}), plural="animals"
+    ),
+    AskedCategory("bird", "a bird", frozenset({"bird"}), plural="birds"),
+    AskedCategory("fish", "a fish", frozenset({"fish"}), plural="fish"),
+    AskedCategory("insect", "an insect", frozenset({"insect"}), plural="insects"),
+    AskedCategory("fruit", "a fruit", frozenset({"fruit"}), plural="fruits"),
+    AskedCategory("vegetable", "a vegetable", frozenset({"vegetable"}), plural="vegetables"),
     AskedCategory(
         "food", "something to eat", frozenset({"food", "fruit", "vegetable"}), frozenset({"fish"})
     ),
-    AskedCategory("piece of clothing", "a piece of clothing", frozenset({"clothing"})),
-    AskedCategory("musical instrument", "a musical instrument", frozenset({"instrument"})),
-    AskedCategory("tool", "a tool", frozenset({"tool"}), frozenset({"household", "medical"})),
-    AskedCategory("vehicle", "a vehicle", frozenset({"vehicle"})),
-    AskedCategory("building", "a building", frozenset({"building"})),
-    AskedCategory("flower", "a flower", frozenset({"flower"})),
     AskedCategory(
-        "plant", "a plant", frozenset({"plant", "flower"}), frozenset({"fruit", "vegetable"})
+        "piece of clothing",
+        "a piece of clothing",
+        frozenset({"clothing"}),
+        plural="pieces of clothing",
     ),
-    AskedCategory("toy", "a toy", frozenset({"toy"}), frozenset({"sport"})),
-    AskedCategory("person", "a person", frozenset({"person"}), frozenset({"toy"})),
+    AskedCategory(
+        "musical instrument",
+        "a musical instrument",
+        frozenset({"instrument"}),
+        plural="musical instruments",
+    ),
+    AskedCategory(
+        "tool", "a tool", frozenset({"tool"}), frozenset({"household", "medical"}), plural="tools"
+    ),
+    AskedCategory("vehicle", "a vehicle", frozenset({"vehicle"}), plural="vehicles"),
+    AskedCategory("building", "a building", frozenset({"building"}), plural="buildings"),
+    AskedCategory("flower", "a flower", frozenset({"flower"}), plural="flowers"),
+    AskedCategory(
+        "plant",
+        "a plant",
+        frozenset({"plant", "flower"}),
+        frozenset({"fruit", "vegetable"}),
+        plural="plants",
+    ),
+    AskedCategory("toy", "a toy", frozenset({"toy"}), frozenset({"sport"}), plural="toys"),
+    AskedCategory("person", "a person", frozenset({"person"}), frozenset({"toy"}), plural="people"),
     AskedCategory("thing for sports", "a thing for sports", frozenset({"sport"})),
     AskedCategory("medical thing", "something that doctors use", frozenset({"medical"})),
 )

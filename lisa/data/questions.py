@@ -206,7 +206,8 @@ def category_question(present: Sequence[str], rng: random.Random, split: Split) 
     return Question(text, _named_answer(items[index], rng), (index,), "category", None, phrasing)
 
 
-def _absent_names(present: Sequence[str], knowledge: Knowledge, split: Split) -> list[str]:
+def absent_names(present: Sequence[str], knowledge: Knowledge, split: Split) -> list[str]:
+    """Names that nobody would use for any of the present objects."""
     pool = knowledge.trained_names if split == "train" else sorted(knowledge.objects)
     return [
         name
@@ -223,7 +224,7 @@ def absent_question(present: Sequence[str], rng: random.Random, split: Split) ->
     """
     knowledge = load_knowledge()
     _check_present(present, knowledge, training=split == "train")
-    name = rng.choice(_absent_names(present, knowledge, split))
+    name = rng.choice(absent_names(present, knowledge, split))
     item = knowledge[name]
     facts = [
         fact
@@ -240,6 +241,21 @@ def absent_question(present: Sequence[str], rng: random.Random, split: Split) ->
     return Question(phrasing.format(**_fields(item)), answer, (), "absent", None, phrasing)
 
 
+def pair_question(present: Sequence[str], rng: random.Random, split: Split) -> Question | None:
+    """Ask for two of the objects by their names; None if no two names are clear."""
+    knowledge = load_knowledge()
+    clear = [i for i in range(len(present)) if _is_unmistakable(present, i, knowledge)]
+    if len(clear) < 2:
+        return None
+    pair = tuple(rng.sample(clear, 2))
+    first, second = (knowledge[present[i]].definite for i in pair)
+    phrasing = rng.choice(phrasings.SEVERAL.of(split))
+    text = phrasing.format(first=first, second=second)
+    listed = _joined([f"{name} {SEG_TOKEN}" for name in (first, second)])
+    answer = phrasings.SEVERAL_ANSWER.format(list=listed)
+    return Question(text, answer, pair, "list", None, phrasing)
+
+
 def list_question(present: Sequence[str], rng: random.Random, split: Split) -> Question:
     """Ask for everything in the picture or, where two names are clear, for two of the objects.
 
@@ -248,16 +264,10 @@ def list_question(present: Sequence[str], rng: random.Random, split: Split) -> Q
     """
     knowledge = load_knowledge()
     _check_present(present, knowledge, training=split == "train")
+    pair = pair_question(present, rng, split) if rng.random() < 0.4 else None
+    if pair is not None:
+        return pair
     items = [knowledge[name] for name in present]
-    clear = [i for i in range(len(items)) if _is_unmistakable(present, i, knowledge)]
-    if len(clear) > 1 and rng.random() < 0.4:
-        pair = tuple(rng.sample(clear, 2))
-        first, second = (items[i].definite for i in pair)
-        phrasing = rng.choice(phrasings.SEVERAL.of(split))
-        text = phrasing.format(first=first, second=second)
-        listed = _joined([f"{name} {SEG_TOKEN}" for name in (first, second)])
-        answer = phrasings.SEVERAL_ANSWER.format(list=listed)
-        return Question(text, answer, pair, "list", None, phrasing)
     phrasing = rng.choice(phrasings.LISTING.of(split))
     listed = _joined([f"{item.indefinite} {SEG_TOKEN}" for item in items])
     answer = rng.choice(phrasings.LIST_ANSWERS).format(list=listed)
@@ -282,7 +292,7 @@ def vqa_question(present: Sequence[str], rng: random.Random, split: Split) -> Qu
         item = knowledge[rng.choice(present)]
         answer = f"Yes, the picture shows {item.indefinite}."
     else:
-        item = knowledge[rng.choice(_absent_names(present, knowledge, split))]
+        item = knowledge[rng.choice(absent_names(present, knowledge, split))]
         denial = _not_here(item)
         # A proper name keeps its capital inside the sentence.
         answer = f"No, {denial if not item.article else denial[0].lower() + denial[1:]}."

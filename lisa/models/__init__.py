@@ -12,6 +12,7 @@ from lisa.models.losses import LisaLoss, LossSums, LossWeights, lisa_loss
 from lisa.models.outputs import DecodedMasks, EncodedImage, GenerateOutput, LisaOutput
 from lisa.models.projectors import PROJECTORS, register_projector
 from lisa.models.prompt_heads import PROMPT_HEADS, PromptHead, register_prompt_head
+from lisa.models.reading import Reading
 from lisa.models.segmenters import SEGMENTERS, MaskPrompts, SegmenterFeatures
 from lisa.models.similarity import SimilarityPromptHead
 from lisa.models.trunk import TrunkConfig, TrunkModel
@@ -34,6 +35,7 @@ __all__ = [
     "LossWeights",
     "MaskPrompts",
     "PromptHead",
+    "Reading",
     "SegmenterFeatures",
     "SimilarityPromptHead",
     "TrunkConfig",

@@ -8,7 +8,14 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
-from transformers import LogitsProcessor, LogitsProcessorList, PreTrainedModel
+from transformers import (
+    DynamicCache,
+    LogitsProcessor,
+    LogitsProcessorList,
+    PreTrainedModel,
+    StoppingCriteria,
+    StoppingCriteriaList,
+)
 
 from lisa.errors import ConfigError
 from lisa.models.backbone import last_states
@@ -30,6 +37,28 @@ class Answers:
     lengths: list[int]
     states: Tensor
     probabilities: Tensor
+
+
+Watch = Callable[[Tensor], list[bool]]
+"""Gets the new tokens so far, (N, k), after each step; says for each row whether it goes on."""
+
+
+class _Watcher(StoppingCriteria):
+    """Shows the new tokens to somebody, who may stop rows, and notes where they were stopped."""
+
+    def __init__(self, watch: Watch, rows: int) -> None:
+        self._watch = watch
+        self.stopped: list[int | None] = [None] * rows
+
+    def __call__(
+        self, input_ids: torch.LongTensor, scores: torch.FloatTensor, **_: Any
+    ) -> torch.BoolTensor:
+        goes_on = self._watch(input_ids)
+        for row, more in enumerate(goes_on):
+            if not more and self.stopped[row] is None:
+                self.stopped[row] = input_ids.shape[1]
+        done = [place is not None for place in self.stopped]
+        return cast(torch.BoolTensor, torch.tensor(done, device=input_ids.device))
 
 
 class _ProbabilityRecorder(LogitsProcessor):
@@ -82,6 +111,8 @@ def answer(
     eos_token_id: int | list[int] | None,
     pad_token_id: int,
     options: dict[str, Any],
+    cache: DynamicCache | None = None,
+    watch: Watch | None = None,
 ) -> Answers:
     """Let the language model answer.
 
@@ -94,6 +125,8 @@ def answer(
         pad_token_id: Id that fills rows which ended early.
         options: Further arguments of transformers' `generate`, such as `do_sample` and
             `temperature`.
+        cache: Keys and values of the beginning of the only prompt; it grows by all that is read.
+        watch: Sees the new tokens after each step and may stop rows.
 
     Raises:
         ConfigError: If `max_new_tokens` is below 1 or the options ask for beams, whose states
@@ -113,8 +146,14 @@ def answer(
     if prompt.position_ids is not None:
         # Each new token stands one position behind the last; a picture's end decides where.
         sampling["position_ids"] = prompt.position_ids
+    watcher = None if watch is None else _Watcher(watch, len(attention_mask))
+    if watcher is not None:
+        sampling["stopping_criteria"] = StoppingCriteriaList([watcher])
+    if cache is not None:
+        sampling["past_key_values"] = cache
     with last_states(backbone) as steps, deep_features(backbone, prompt):
         token_ids = cast(Callable[..., Tensor], backbone.generate)(
+            # All of the prompt; what the cache holds is cut off its beginning.
             inputs_embeds=prompt.embeddings,
             attention_mask=attention_mask.long(),
             max_new_tokens=max_new_tokens,
@@ -125,7 +164,13 @@ def answer(
             **sampling,
         )
     states = torch.stack([step[:, -1] for step in steps], dim=1)
-    return Answers(token_ids, _lengths(token_ids, eos_token_id), states, recorder.finish(token_ids))
+    lengths = _lengths(token_ids, eos_token_id)
+    if watcher is not None:
+        lengths = [
+            min(length, length if stop is None else stop)
+            for length, stop in zip(lengths, watcher.stopped, strict=True)
+        ]
+    return Answers(token_ids, lengths, states, recorder.finish(token_ids))
 
 
 def seg_states(

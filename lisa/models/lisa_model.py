@@ -35,6 +35,7 @@ from lisa.models.outputs import (
     pair_masks,
 )
 from lisa.models.parts import LisaParts
+from lisa.models.reading import Reading
 from lisa.models.seg_rule import seg_offset, seg_source_positions
 from lisa.models.segmenters import (
     MaskOutputs,
@@ -265,6 +266,8 @@ class LisaModel(LisaParts):
         *,
         max_new_tokens: int = 512,
         eos_token_id: int | list[int] | None = None,
+        reading: Reading | None = None,
+        watch: generation.Watch | None = None,
         **options: Any,
     ) -> GenerateOutput:
         """Answer N prompts about B pictures, and decode the mask of every `[SEG]` in the answers.
@@ -276,8 +279,15 @@ class LisaModel(LisaParts):
             image_index: (N,) long; left out, as in `forward`.
             max_new_tokens: Most tokens of an answer.
             eos_token_id: Id or ids that end an answer; left out, the language model's.
+            reading: Of an earlier turn of the only conversation: what it has in common with this
+                one is not read again. It is brought up to date.
+            watch: Gets the new tokens so far, (N, k), after each step; says of each row whether it
+                goes on.
             **options: Further arguments of transformers' `generate`; greedy unless
                 `do_sample=True`.
+
+        Raises:
+            ConfigError: If a reading is given with several conversations.
         """
         mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
         text_config = self.config.backbone.get_text_config()
@@ -285,7 +295,11 @@ class LisaModel(LisaParts):
         ready = self.ready_images(images)
         index = picture_of_row(image_index, input_ids.shape[0], len(ready), input_ids.device)
         prompt_ids, prompt_mask = generation.left_pad(input_ids, mask, pad_id=0)
-        inputs = language_inputs(self, prompt_ids, prompt_mask, [ready[i] for i in index.tolist()])
+        shown = [ready[i] for i in index.tolist()]
+        inputs = language_inputs(self, prompt_ids, prompt_mask, shown)
+        cache = None
+        if reading is not None:
+            cache = reading.begin(self.backbone, prompt_ids, shown, self.config.image_token_id)
         answers = generation.answer(
             self.backbone,
             inputs,
@@ -294,7 +308,11 @@ class LisaModel(LisaParts):
             eos_token_id=stop,
             pad_token_id=0,
             options=options,
+            cache=cache,
+            watch=watch,
         )
+        if reading is not None:
+            reading.keep(answers.token_ids)
         positions, states = generation.seg_states(
             self.backbone,
             answers,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lisa.tokenization.escape import escape_control_tokens
+from lisa.tokenization.escape import escape_control_tokens, escape_conversation
 from lisa.tokenization.hub_tokenizer import HubTokenizer
 from lisa.tokenization.legacy_llama import SENTENCEPIECE_FILE, LegacyLlamaTokenizer
 from lisa.tokenization.protocol import TextTokenizer
@@ -14,6 +14,7 @@ __all__ = [
     "LegacyLlamaTokenizer",
     "TextTokenizer",
     "escape_control_tokens",
+    "escape_conversation",
     "load_tokenizer",
 ]
 

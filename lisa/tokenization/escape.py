@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
+
+from lisa.types import Conversation, Message, TextPart
 
 
 def escape_control_tokens(text: str, control_tokens: Iterable[str]) -> str:
@@ -27,6 +30,24 @@ def escape_control_tokens(text: str, control_tokens: Iterable[str]) -> str:
         if escaped == text:
             return text
         text = escaped
+
+
+def escape_conversation(conversation: Conversation, control_tokens: Iterable[str]) -> Conversation:
+    """Breaks control tokens in all messages but the assistant's, which keeps its own."""
+    tokens = tuple(control_tokens)
+
+    def escaped(message: Message) -> Message:
+        if message.role == "assistant":
+            return message
+        parts = tuple(
+            TextPart(escape_control_tokens(part.text, tokens))
+            if isinstance(part, TextPart)
+            else part
+            for part in message.parts
+        )
+        return replace(message, parts=parts)
+
+    return replace(conversation, messages=tuple(map(escaped, conversation.messages)))
 
 
 def _break(found: re.Match[str]) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lisa.errors import CheckpointError, ConfigError
 from lisa.tokens import IMAGE_TOKEN
+from lisa.types import ToolDescription
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -100,12 +102,18 @@ class HubTokenizer:
         begin = [self._begin] if add_bos and self._begin is not None else []
         return [*begin, *map(int, ids)]
 
-    def render_chat(self, messages: list[dict[str, Any]], add_generation_prompt: bool) -> str:
+    def render_chat(
+        self,
+        messages: list[dict[str, Any]],
+        add_generation_prompt: bool,
+        tools: Sequence[ToolDescription] = (),
+    ) -> str:
         """Writes a conversation with the tokenizer's own chat template.
 
         Args:
             messages: As transformers takes them.
             add_generation_prompt: End with the words after which the assistant begins to answer.
+            tools: What the assistant may call.
 
         Raises:
             ConfigError: If the template cannot write these messages.
@@ -114,7 +122,10 @@ class HubTokenizer:
 
         try:
             text = self.tokenizer.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=add_generation_prompt
+                messages,
+                tools=[{"type": "function", "function": asdict(tool)} for tool in tools] or None,
+                tokenize=False,
+                add_generation_prompt=add_generation_prompt,
             )
         except (TemplateError, TypeError) as error:
             raise ConfigError(

@@ -15,7 +15,7 @@ from lisa.prompts import (
 )
 from lisa.tokenization import LegacyLlamaTokenizer
 from lisa.tokens import IGNORE_INDEX
-from lisa.types import Conversation, Message, RegionPart, TextPart
+from lisa.types import Conversation, Message, RegionPart, TextPart, ToolDescription
 from tests.unit.tokenizers import write_tokenizer
 
 IMAGE_ID = -200
@@ -121,3 +121,47 @@ def test_what_cannot_be_written_says_why() -> None:
         template.render(Conversation((Message("user", (RegionPart(box=(0, 0, 1, 1)),)),)))
     with pytest.raises(ConfigError, match="choose one of chatml, llava_llama_2"):
         get_template("nope")
+
+
+TOOL = ToolDescription(
+    "measure",
+    "Measures.",
+    {"type": "object", "properties": {"what": {}, "segments": {}}, "required": ["what"]},
+)
+
+
+def test_tools_in_chat_markup() -> None:
+    """One line tells of the tools; what they answer is a turn of its own, and nobody learns it."""
+    template = get_template("chatml")
+    conversation = (
+        Conversation(tools=(TOOL,)).ask("Q", 0).answer("CALL").observe("RESULT").answer("A")
+    )
+    assert template.render(conversation, add_generation_prompt=False) == (
+        "<|im_start|>system\nTools: measure(what, segments?)<|im_end|>\n"
+        "<|im_start|>user\n<image>\nQ<|im_end|>\n"
+        "<|im_start|>assistant\nCALL<|im_end|>\n"
+        "<|im_start|>tool\nRESULT<|im_end|>\n"
+        "<|im_start|>assistant\nA<|im_end|>\n"
+    )
+    learnt = [p.text for p in template.pieces(conversation, "<image>", False) if p.supervised]
+    assert learnt == ["CALL<|im_end|>", "A<|im_end|>"]
+    grown = template.render(conversation.ask("Q2"))
+    assert grown.startswith(template.render(conversation, add_generation_prompt=False))
+
+
+@pytest.mark.parametrize("name", ["llava_v1", "vicuna_v1", "llava_llama_2"])
+def test_templates_without_tools_say_so(name) -> None:
+    template = get_template(name)
+    with pytest.raises(PromptError, match=f"template {name} know no tools"):
+        template.render(Conversation(tools=(TOOL,)).ask("Q", 0))
+    with pytest.raises(PromptError, match="know no tools"):
+        template.render(Conversation().ask("Q", 0).answer("C").observe("R"))
+
+
+@pytest.mark.parametrize(
+    "roles", [["tool"], ["user", "tool"], ["user", "assistant", "tool", "user"], ["user", "user"]]
+)
+def test_tools_answer_the_assistant_only(roles) -> None:
+    messages = tuple(Message(role, (TextPart("x"),)) for role in roles)
+    with pytest.raises(PromptError, match="must alternate"):
+        get_template("chatml").render(Conversation(messages))

@@ -9,6 +9,7 @@ from tokenizers import AddedToken
 from transformers import AutoTokenizer, LlamaConfig, LlavaConfig
 
 from lisa.base_weights import find_base_file, load_base
+from lisa.data.dialogues import TRAINED_TOOLS
 from lisa.errors import CheckpointError
 from lisa.models import LisaConfig, LisaModel, TrunkConfig
 from lisa.models.segmenters import TrunkSamConfig
@@ -40,7 +41,13 @@ def build_processor() -> LisaProcessor:
     return LisaProcessor(
         HubTokenizer(tokenizer),
         SegmenterTransform(IMAGE_SIZE, _HALF_RANGE, _HALF_RANGE),
-        ProcessorSettings("chatml", _IMAGE_TOKENS, LisaConfig().image_token_id, CONTEXT),
+        ProcessorSettings(
+            "chatml",
+            _IMAGE_TOKENS,
+            LisaConfig().image_token_id,
+            CONTEXT,
+            tuple(tool.name for tool in TRAINED_TOOLS),
+        ),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ import torch
 from torch import Tensor
 
 from lisa.data.captions import caption_question
-from lisa.data.questions import Question, QuestionKind, make_questions
+from lisa.data.dialogues import SceneFacts, make_dialogue
+from lisa.data.questions import QuestionKind, make_questions
 from lisa.data.scenes import scene_relations
 from lisa.models import LisaModel
 from lisa.models.losses import LossSums, lisa_loss
@@ -35,6 +37,10 @@ KINDS: dict[QuestionKind, float] = {
 """Reasoning most of all: each of a thousand facts must come up several times. Absent things little:
 a refusal begins with one word and an answer with any of several, so the likeliest single word says
 no well before no is likelier, and twice as many questions made the model refuse what it saw."""
+
+
+TURNS = (2, 4)
+"""Fewest and most questions of a dialogue with tools."""
 
 
 def train_language(
@@ -103,32 +109,32 @@ def _loss(
     rng: random.Random,
     masks: bool,
 ) -> StepReport:
-    """Loss of the questions about each scene, one packed row a scene."""
+    """Loss of what is said about each scene: a packed row of questions, and one of dialogues."""
     sums: LossSums | None = None
     ious, ready = [], []
     for scene in scenes:
-        questions = _ask(scene, recipe, rng)
-        examples = [
-            processor.encode_example(Conversation().ask(q.text, image_index=0).answer(q.answer))
-            for q in questions
-        ]
-        row = pack(examples)
-        order = [target for question in questions for target in question.targets]
-        targets = torch.from_numpy(scene.masks[order]) if order else None
-        output = model(
-            row.input_ids,
-            row.attention_mask,
-            row.labels,
-            images=[scene.image],
-            gt_masks=[targets] if masks and targets is not None else None,
-            position_ids=row.position_ids,
-            supervised_logits_only=True,
-        )
-        assert output.losses is not None
-        sums = output.losses if sums is None else sums + output.losses
-        ready += list(output.images)
-        if masks and targets is not None:
-            ious.append(mean_iou(list(zip(output.mask_logits[0], targets, strict=True))))
+        image = scene.image
+        for talks in (_ask(scene, recipe, rng), _talk(scene, recipe, rng)):
+            if not talks:
+                continue
+            row = pack([processor.encode_example(talk.conversation) for talk in talks])
+            order = [target for talk in talks for target in talk.targets]
+            targets = torch.from_numpy(scene.masks[order]) if order else None
+            output = model(
+                row.input_ids,
+                row.attention_mask,
+                row.labels,
+                images=[image],
+                gt_masks=[targets] if masks and targets is not None else None,
+                position_ids=row.position_ids,
+                supervised_logits_only=True,
+            )
+            assert output.losses is not None
+            sums = output.losses if sums is None else sums + output.losses
+            if masks and targets is not None:
+                ious.append(mean_iou(list(zip(output.mask_logits[0], targets, strict=True))))
+            image = output.images[0]
+        ready.append(image)
     assert sums is not None
     loss = lisa_loss(sums, WEIGHTS)
     total = loss.total
@@ -142,13 +148,31 @@ def _loss(
     return StepReport(total, {"loss": total.item(), **values})
 
 
-def _ask(scene: CorpusScene, recipe: NanoRecipe, rng: random.Random) -> list[Question]:
+@dataclass(frozen=True)
+class _Talk:
+    """A conversation to learn, and the object that each `[SEG]` of it shows."""
+
+    conversation: Conversation
+    targets: tuple[int, ...]
+
+
+def _ask(scene: CorpusScene, recipe: NanoRecipe, rng: random.Random) -> list[_Talk]:
     """Ask about a scene, and for sentences about it."""
     asked = make_questions(scene.names, rng, split="train", count=recipe.questions, kinds=KINDS)
-    if not recipe.captions:
-        return asked
-    relations = scene_relations(list(scene.masks))
-    captions = [
-        caption_question(scene.names, relations, rng, "train") for _ in range(recipe.captions)
+    if recipe.captions:
+        relations = scene_relations(list(scene.masks))
+        asked += [
+            caption_question(scene.names, relations, rng, "train") for _ in range(recipe.captions)
+        ]
+    return [_Talk(Conversation().ask(q.text, 0).answer(q.answer), q.targets) for q in asked]
+
+
+def _talk(scene: CorpusScene, recipe: NanoRecipe, rng: random.Random) -> list[_Talk]:
+    """Write dialogues about a scene, with tools."""
+    if not recipe.dialogues:
+        return []
+    facts = SceneFacts(scene.names, scene.masks, scene_relations(list(scene.masks)))
+    written = [
+        make_dialogue(facts, rng, "train", rng.randint(*TURNS)) for _ in range(recipe.dialogues)
     ]
-    return [*asked, *captions]
+    return [_Talk(one.conversation, one.targets) for one in written]

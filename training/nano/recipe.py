@@ -40,6 +40,7 @@ class NanoRecipe:
         lora_alpha: Their scale times the rank.
         questions: Questions a scene in the language stages.
         captions: Sentences about a scene that are asked for beside them.
+        dialogues: Dialogues with tools about a scene beside them.
         decoder: Masks from names, clicks and boxes; the language model stays as it is.
         language: Answers; the mask decoder stays as it is.
         joint: Both together, on the states that the trained language model has.
@@ -56,6 +57,7 @@ class NanoRecipe:
     lora_alpha: int
     questions: int
     captions: int
+    dialogues: int
     decoder: Stage
     language: Stage
     joint: Stage

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lisa.errors import ConfigError
 from lisa.settings import build_settings, override, read_yaml
+from training.config import check_optimizer
 
 SEED_STRIDE = 1_000_003
 """Between the random numbers of two seeds of a run."""
@@ -98,11 +99,7 @@ class OptimizerSettings:
     def __post_init__(self) -> None:
         """Refuse what cannot run."""
         counts = {"steps": self.steps, "batch": self.batch, "save_every": self.save_every}
-        low = [name for name, value in counts.items() if value < 1]
-        if low:
-            raise ConfigError(f"{', '.join(low)} must be 1 or more.")
-        if self.learning_rate <= 0 or self.warmup < 0 or self.clip <= 0:
-            raise ConfigError("learning_rate and clip must be above 0, warmup not below.")
+        check_optimizer(counts, self.learning_rate, self.warmup, self.clip)
 
 
 @dataclass(frozen=True)

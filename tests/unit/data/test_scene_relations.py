@@ -11,15 +11,14 @@ from lisa.contacts import REACH, surrounding_shares
 from lisa.data.scenes import MIRRORS, PREDICATES, compose_scene, scene_relations
 from lisa.errors import DataError
 from lisa.masks import mask_to_box
+from tests import shapes
 from tests.tiny_nano import library
 
 SIDE = 40
 
 
-def rectangle(left: int, top: int, right: int, bottom: int) -> np.ndarray:
-    mask = np.zeros((SIDE, SIDE), bool)
-    mask[top:bottom, left:right] = True
-    return mask
+def rectangle(left: int, top: int, right: int, bottom: int, side: int = SIDE) -> np.ndarray:
+    return shapes.rectangle(left, top, right, bottom, side)
 
 
 def painted(shapes: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -14,6 +14,7 @@ from lisa.masks import mask_to_box
 from lisa.relations import RelationConfig, RelationPredictor
 from lisa.relations.geometry import GEOMETRY_SIZE, _hull, pair_geometry
 from lisa.types import Segment
+from tests import shapes
 from tests.unit.relations.tiny_relations import CONFIG, squares, tiny_predictor
 
 READING = replace(CONFIG, geometry_size=6)
@@ -21,9 +22,7 @@ SIDE = 32
 
 
 def rectangle(left: int, top: int, right: int, bottom: int, side: int = SIDE) -> np.ndarray:
-    mask = np.zeros((side, side), bool)
-    mask[top:bottom, left:right] = True
-    return mask
+    return shapes.rectangle(left, top, right, bottom, side)
 
 
 def segments(masks: list[np.ndarray]) -> list[Segment]:

@@ -1,0 +1,1 @@
+"""Sub-commands of `lisa` that talk with people and programs."""

@@ -1,0 +1,1 @@
+"""What keeps the assistant's faces safe: bounds, picture doors, addresses, files, keys."""

@@ -1,0 +1,128 @@
+"""Who says what the model says: the session's own model, or a server's shared one."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from chat.forgetting import fitting
+from lisa.errors import PromptError
+from lisa.types import Conversation, ImageSize, Prediction
+
+if TYPE_CHECKING:
+    from chat.state import SessionPicture
+    from chat.workbench import Workbench
+    from lisa.models import Reading
+
+MOST_READINGS = 4
+"""Pictures of a session for which the language model's cache is kept: it is large."""
+
+
+class Speaker(Protocol):
+    """Continues conversations about pictures."""
+
+    def answer(
+        self,
+        picture: SessionPicture,
+        conversation: Conversation,
+        *,
+        max_new_tokens: int,
+        watch: Callable[[str], bool],
+    ) -> Prediction:
+        """Say the next message of the assistant.
+
+        Args:
+            picture: The one that the conversation shows.
+            conversation: Ends with a question or an observation.
+            max_new_tokens: Most tokens of it.
+            watch: Gets the whole text after every few tokens; False ends it there.
+
+        Raises:
+            PromptError: If the conversation is too long.
+        """
+
+
+@runtime_checkable
+class ReadingSpeaker(Protocol):
+    """A speaker that keeps what it has read of a conversation."""
+
+    def read_ahead(self, picture: SessionPicture, conversation: Conversation) -> None:
+        """Read a conversation that will go on, without saying anything.
+
+        Args:
+            picture: The one that it shows.
+            conversation: Ends with the beginning of a question.
+
+        Raises:
+            PromptError: If it is too long.
+        """
+
+
+class LocalSpeaker:
+    """Asks the workbench's model, which reads only what is new of each conversation.
+
+    What it has read of a picture's conversation stays in memory for the pictures that were asked
+    about last.
+    """
+
+    def __init__(self, workbench: Workbench, pictures: int = MOST_READINGS) -> None:
+        """Take the models.
+
+        Args:
+            workbench: Has them.
+            pictures: For how many pictures to keep what was read.
+        """
+        self._workbench = workbench
+        self._most = pictures
+        self._readings: OrderedDict[str, Reading] = OrderedDict()
+
+    def answer(
+        self,
+        picture: SessionPicture,
+        conversation: Conversation,
+        *,
+        max_new_tokens: int,
+        watch: Callable[[str], bool],
+    ) -> Prediction:
+        """Say the next message of the assistant; of a long conversation it reads the end only."""
+        with self._workbench.lock:
+            return self._workbench.pipeline.answer(
+                [self._workbench.encode(picture)],
+                [self._readable(picture, conversation, max_new_tokens)],
+                [0],
+                max_new_tokens=max_new_tokens,
+                reading=self._reading(picture),
+                watch=lambda _, text: watch(text),
+            )[0]
+
+    def read_ahead(self, picture: SessionPicture, conversation: Conversation) -> None:
+        """Read a conversation that will go on, without saying anything."""
+        # One token is the least that an answer can have; nobody hears it.
+        self.answer(picture, conversation, max_new_tokens=1, watch=lambda _: False)
+
+    def _readable(
+        self, picture: SessionPicture, conversation: Conversation, max_new_tokens: int
+    ) -> Conversation:
+        pipeline = self._workbench.pipeline
+        size = ImageSize(picture.image.height, picture.image.width)
+        context = pipeline.processor.settings.context_length
+        room = context - min(max_new_tokens, context // 4)
+
+        def fits(shorter: Conversation) -> bool:
+            try:
+                return pipeline.prompt_length(shorter, size) <= room
+            except PromptError:
+                return False  # longer than everything that the model can read
+
+        return fitting(conversation, fits)
+
+    def _reading(self, picture: SessionPicture) -> Reading:
+        from lisa.models import Reading
+
+        if picture.digest not in self._readings:
+            while len(self._readings) >= self._most:
+                self._readings.popitem(last=False)
+            self._readings[picture.digest] = Reading()
+        self._readings.move_to_end(picture.digest)
+        return self._readings[picture.digest]

@@ -1,0 +1,1 @@
+"""The assistant in a terminal: lines in, text and small pictures out."""

@@ -1,0 +1,1 @@
+"""The web page: a session beside its picture. Needs the extra `web` (Gradio)."""
