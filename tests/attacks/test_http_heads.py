@@ -3,69 +3,19 @@
 from __future__ import annotations
 
 import json
-import socket
 
 import pytest
 
 from chat.safety.keys import ApiKey, redacted_logs
-from chat.safety.limits import SafetyLimits
 from chat.server.settings import ServerSettings
+from tests.attacks.http_requests import JSON, POST, post, raw, refusal
 from tests.unit.chat.server.scripted import (
+    KEY,
     ScriptedPipeline,
     asked,
     data_url,
     served,
 )
-
-KEY = "a-key-of-thirty-two-characters-00"
-POST = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n"
-JSON = b"content-type: application/json\r\n"
-
-
-@pytest.fixture(scope="module")
-def server():
-    limits = SafetyLimits(request_bytes=2_000_000, upload_bytes=500_000, pixels=1_000_000)
-    with served(settings=ServerSettings(limits=limits, body_seconds=1.0)) as running:
-        yield running
-        # Whatever was tried: it still answers.
-        assert running.openai().chat.completions.create(**asked(9)).choices
-
-
-@pytest.fixture(scope="module")
-def guarded():
-    with served(settings=ServerSettings(key=ApiKey(KEY))) as running:
-        yield running
-
-
-def post(server, content, **headers):
-    headers = {"content-type": "application/json"} | headers
-    with server.client() as client:
-        return client.post("/v1/chat/completions", content=content, headers=headers)
-
-
-def with_picture(url):
-    body = asked()
-    body["messages"][0]["content"][0]["image_url"]["url"] = url
-    return json.dumps(body)
-
-
-def raw(server, request, seconds=20.0):
-    """Send bytes as they are; return all that comes back until the server hangs up."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=seconds) as connection:
-        connection.sendall(request)
-        answer = b""
-        try:
-            while more := connection.recv(65536):
-                answer += more
-        except TimeoutError:
-            answer += b"(still open)"
-        return answer
-
-
-def refusal(answer, status):
-    assert answer.status_code == status, answer.text[:300]
-    return answer.json()["error"]["message"]
-
 
 # --- Heads ----------------------------------------------------------------------------------------
 

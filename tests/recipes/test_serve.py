@@ -14,8 +14,10 @@ from chat.safety.keys import ApiKey
 from chat.server.settings import ServerSettings
 from lisa.tool_calls import ToolCall, write_call
 from tests.unit.chat.server.scripted import (
+    KEY,
     ScriptedPipeline,
     asked,
+    box_of,
     data_url,
     picture,
     pixels_of,
@@ -25,17 +27,11 @@ from tests.unit.chat.server.scripted import (
     shown,
 )
 
-KEY = "a-key-of-thirty-two-characters-00"
-
 
 @pytest.fixture(scope="module")
 def server():
     with served() as running:
         yield running
-
-
-def box_of(segment):
-    return tuple(int(edge) for edge in segment["box"])
 
 
 # --- OpenAI's client ------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from chat.server.settings import ServerSettings
 from tests.unit.chat.server.scripted import (
     ScriptedPipeline,
     asked,
+    box_of,
     data_url,
     picture,
     place_of_shade,
@@ -29,17 +30,11 @@ from tests.unit.chat.server.scripted import (
     wait_for,
 )
 
-KEY = "a-key-of-thirty-two-characters-00"
-
 
 @pytest.fixture(scope="module")
 def server():
     with served() as running:
         yield running
-
-
-def box_of(segment):
-    return tuple(int(edge) for edge in segment["box"])
 
 
 # --- Many at once ---------------------------------------------------------------------------------
@@ -286,4 +281,6 @@ def test_threads_do_not_grow():
         many()
         before = threading.active_count()
         many()
-        assert threading.active_count() <= before + 1
+        many()
+        # The pools may still fill up to the eight that ask at once; a leak would be of eighty.
+        assert threading.active_count() <= before + 8

@@ -37,7 +37,13 @@ from lisa.types import Conversation, ImageSize, Prediction, Segment
 from tests.chat_script import box_mask, box_segment
 
 TOOLS = ("tag", "describe_region", "measure", "crop", "edit")
+KEY = "a-key-of-thirty-two-characters-00"
 Script = Callable[[Image.Image, Conversation], str]
+
+
+def box_of(segment: Mapping[str, Any]) -> tuple[int, ...]:
+    """The box of a segment as the server writes it."""
+    return tuple(int(edge) for edge in segment["box"])
 
 
 def shade_of(image: Image.Image) -> int:
