@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from lisa.types import Conversation, ImagePart, Message
+from lisa.errors import PromptError
+from lisa.types import Conversation, ImagePart, ImageSize, Message
+
+if TYPE_CHECKING:
+    from lisa.pipeline import LisaPipeline
 
 AT_ONCE = 8
 """Questions that are forgotten together: what is left has to be read anew, so it happens rarely."""
@@ -32,6 +37,29 @@ def fitting(conversation: Conversation, fits: Callable[[Conversation], bool]) ->
             break
         shorter = _without(conversation, asked[min(gone, len(asked) - 1)] if asked else 0)
     return shorter
+
+
+def readable(
+    pipeline: LisaPipeline, size: ImageSize, conversation: Conversation, max_new_tokens: int
+) -> Conversation:
+    """Return as much of a conversation's end as a model can read and answer.
+
+    Args:
+        pipeline: Of the model.
+        size: Of the picture that the conversation shows.
+        conversation: As `fitting` takes it.
+        max_new_tokens: Room for an answer; a quarter of the context at most is kept free.
+    """
+    context = pipeline.processor.settings.context_length
+    room = context - min(max_new_tokens, context // 4)
+
+    def fits(shorter: Conversation) -> bool:
+        try:
+            return pipeline.prompt_length(shorter, size) <= room
+        except PromptError:
+            return False  # longer than everything that the model can read
+
+    return fitting(conversation, fits)
 
 
 def _without(conversation: Conversation, before: int) -> Conversation:

@@ -6,8 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from chat.forgetting import fitting
-from lisa.errors import PromptError
+from chat.forgetting import readable
 from lisa.types import Conversation, ImageSize, Prediction
 
 if TYPE_CHECKING:
@@ -86,10 +85,12 @@ class LocalSpeaker:
         watch: Callable[[str], bool],
     ) -> Prediction:
         """Say the next message of the assistant; of a long conversation it reads the end only."""
+        size = ImageSize(picture.image.height, picture.image.width)
         with self._workbench.lock:
-            return self._workbench.pipeline.answer(
+            pipeline = self._workbench.pipeline
+            return pipeline.answer(
                 [self._workbench.encode(picture)],
-                [self._readable(picture, conversation, max_new_tokens)],
+                [readable(pipeline, size, conversation, max_new_tokens)],
                 [0],
                 max_new_tokens=max_new_tokens,
                 reading=self._reading(picture),
@@ -100,22 +101,6 @@ class LocalSpeaker:
         """Read a conversation that will go on, without saying anything."""
         # One token is the least that an answer can have; nobody hears it.
         self.answer(picture, conversation, max_new_tokens=1, watch=lambda _: False)
-
-    def _readable(
-        self, picture: SessionPicture, conversation: Conversation, max_new_tokens: int
-    ) -> Conversation:
-        pipeline = self._workbench.pipeline
-        size = ImageSize(picture.image.height, picture.image.width)
-        context = pipeline.processor.settings.context_length
-        room = context - min(max_new_tokens, context // 4)
-
-        def fits(shorter: Conversation) -> bool:
-            try:
-                return pipeline.prompt_length(shorter, size) <= room
-            except PromptError:
-                return False  # longer than everything that the model can read
-
-        return fitting(conversation, fits)
 
     def _reading(self, picture: SessionPicture) -> Reading:
         from lisa.models import Reading

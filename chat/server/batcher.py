@@ -9,9 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from chat.forgetting import fitting
+from chat.forgetting import readable
 from chat.server.errors import ServerStopping
-from lisa.errors import PromptError
 from lisa.types import Conversation, ImageSize, Prediction
 
 if TYPE_CHECKING:
@@ -159,17 +158,8 @@ class BatchingSpeaker:
             return False
         image, pipeline = wish.picture.image, self._workbench.pipeline
         size = ImageSize(image.height, image.width)
-        context = pipeline.processor.settings.context_length
-        room = context - min(wish.max_new_tokens, context // 4)
-
-        def fits(shorter: Conversation) -> bool:
-            try:
-                return pipeline.prompt_length(shorter, size) <= room
-            except PromptError:
-                return False  # longer than everything that the model can read
-
         try:
-            wish.conversation = fitting(wish.conversation, fits)
+            wish.conversation = readable(pipeline, size, wish.conversation, wish.max_new_tokens)
             wish.length = pipeline.prompt_length(wish.conversation, size)
         except Exception as error:  # noqa: BLE001 - raised again in the thread that wished
             wish.error = error

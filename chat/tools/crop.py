@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from pydantic import Field
-
-from chat.tools.contract import NewPicture, Tool, ToolArguments, ToolResult, ToolScene
-from chat.tools.references import MAX_REFERENCE, REFERENCE
+from chat.tools.contract import NewPicture, Tool, ToolResult, ToolScene
+from chat.tools.references import OneSegment
 from chat.tools.things import Finder
 from lisa.errors import DataError
 from lisa.observations import say_crop
@@ -17,20 +15,14 @@ _LEAST_MARGIN = 4
 """Pixels."""
 
 
-class CropArguments(ToolArguments):
-    """Which segment."""
-
-    segment: str = Field(description=REFERENCE, min_length=1, max_length=MAX_REFERENCE)
-
-
-class CropTool(Tool[CropArguments]):
+class CropTool(Tool[OneSegment]):
     """Cuts the surroundings of a segment out of the picture."""
 
     name = "crop"
     description = "Make a new picture that shows a segment up close."
-    arguments = CropArguments
+    arguments = OneSegment
 
-    def run(self, arguments: CropArguments, scene: ToolScene) -> ToolResult:
+    def run(self, arguments: OneSegment, scene: ToolScene) -> ToolResult:
         """Cut the segment out.
 
         Raises:

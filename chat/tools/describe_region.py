@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import numpy as np
-from pydantic import Field
 
-from chat.tools.contract import Tool, ToolArguments, ToolResult, ToolScene
-from chat.tools.references import MAX_REFERENCE, REFERENCE
+from chat.tools.contract import Tool, ToolResult, ToolScene
+from chat.tools.references import OneSegment
 from chat.tools.things import Finder
 from lisa.data.colours import main_colours
 from lisa.observations import label, place_of, say_region
 
 
-class DescribeRegionArguments(ToolArguments):
-    """Which segment."""
-
-    segment: str = Field(description=REFERENCE, min_length=1, max_length=MAX_REFERENCE)
-
-
-class DescribeRegionTool(Tool[DescribeRegionArguments]):
+class DescribeRegionTool(Tool[OneSegment]):
     """Looks at the pixels under a mask."""
 
     name = "describe_region"
     description = "Say what a segment shows, its colours, place and size."
-    arguments = DescribeRegionArguments
+    arguments = OneSegment
 
-    def run(self, arguments: DescribeRegionArguments, scene: ToolScene) -> ToolResult:
+    def run(self, arguments: OneSegment, scene: ToolScene) -> ToolResult:
         """Describe the segment.
 
         Raises:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from chat.state import SessionSegment
-from chat.tools.contract import NewSegment, Tool, ToolArguments, ToolResult, ToolScene
-from chat.tools.references import MAX_REFERENCE, REFERENCE
+from chat.tools.contract import NewSegment, Tool, ToolResult, ToolScene
+from chat.tools.references import OneSegment
 from chat.tools.reshaping import grown, shrunk
 from chat.tools.things import Finder
 from lisa.errors import DataError
@@ -28,10 +28,9 @@ _MOST_ALIKE = 0.85
 """Highest IoU of the new mask and the old one: less of a change would not be seen."""
 
 
-class EditArguments(ToolArguments):
+class EditArguments(OneSegment):
     """Which segment, and what to do with it."""
 
-    segment: str = Field(description=REFERENCE, min_length=1, max_length=MAX_REFERENCE)
     change: Change = Field(description="What to make of it.")
 
 

@@ -6,6 +6,8 @@ from typing import Annotated, TypeAlias
 
 from pydantic import Field
 
+from chat.tools.contract import ToolArguments
+
 MAX_REFERENCE = 200
 """Characters of a reference."""
 
@@ -16,3 +18,9 @@ REFERENCE = 'A segment: its name, such as "#2", or words, such as "the cup".'
 """What a model is told of such an argument."""
 
 Words: TypeAlias = Annotated[str, Field(min_length=1, max_length=MAX_REFERENCE)]
+
+
+class OneSegment(ToolArguments):
+    """Which segment."""
+
+    segment: str = Field(description=REFERENCE, min_length=1, max_length=MAX_REFERENCE)

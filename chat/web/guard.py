@@ -27,7 +27,7 @@ _OPEN = re.compile(
 _UPLOAD = f"{_API}/upload"
 _STARTUP = f"{_API}/startup-events"
 """Gradio asks itself for this when it starts; it tells nothing."""
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+OWN_MACHINE = ("localhost", "127.0.0.1", "::1")
 _HEADERS = {
     # Gradio's own scripts need inline code and eval; nothing comes from or goes to other hosts.
     "content-security-policy": "default-src 'self'; script-src 'self' 'unsafe-inline' "
@@ -100,7 +100,7 @@ class Guard:
 
     def _refusal(self, scope: Any, headers: dict[str, str]) -> tuple[int, str] | None:
         host = headers.get("host", "")
-        if not self._settings.any_host and _name_of(f"//{host}") not in _LOOPBACK:
+        if not self._settings.any_host and _name_of(f"//{host}") not in OWN_MACHINE:
             return 421, "This server is for its own machine: open it as localhost."
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc != host:

@@ -13,7 +13,7 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from chat.safety.keys import ApiKey
-from chat.web.guard import Guard, GuardSettings
+from chat.web.guard import OWN_MACHINE, Guard, GuardSettings
 from chat.web.page import PageSettings, build_page, own_text
 from lisa.errors import ConfigError
 
@@ -22,7 +22,6 @@ TABS = 200
 
 _BODY_BYTES = 1_000_000
 _FOLDER = "GRADIO_TEMP_DIR"
-_OWN_MACHINE = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class ServingSettings:
     @property
     def is_local(self) -> bool:
         """Whether only this machine can reach the page."""
-        return self.host in _OWN_MACHINE
+        return self.host in OWN_MACHINE
 
 
 @contextmanager
