@@ -25,6 +25,7 @@ from lisa.errors import CheckpointError
 from lisa.hub import NANO, resolve
 from lisa.images import ImageSource, open_image
 from lisa.models import EncodedImage, LisaModel, Reading
+from lisa.models.packed_weights import can_pack_weights, pack_large_weights
 from lisa.models.region_prompts import region_prompts
 from lisa.models.teacher_forcing import last_masks
 from lisa.processor import ImageInputs, LisaProcessor, check_settings, shown_image
@@ -68,6 +69,7 @@ class LisaPipeline:
         template: str | None = None,
         vision_tower: str | Path | None = None,
         quantize: str | None = None,
+        pack_weights: bool = True,
     ) -> LisaPipeline:
         """Load a model.
 
@@ -83,6 +85,8 @@ class LisaPipeline:
             vision_tower: Folder or hub id of the CLIP that published layouts leave out.
             quantize: "4bit" or "8bit" for the language model of a published layout; None for
                 neither.
+            pack_weights: Whether to bring the language model's weights into a faster order where
+                that pays: float32 on x86 CPUs. Such a model cannot be saved.
 
         Raises:
             CheckpointError: If weights cannot be found, read, or do not fit.
@@ -113,6 +117,8 @@ class LisaPipeline:
                 revision=revision,
                 offline=offline,
             )
+        if pack_weights and can_pack_weights(model.backbone):
+            pack_large_weights(model.backbone)
         return cls(model, processor)
 
     @classmethod

@@ -6,6 +6,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeAlias, TypeVar
 
 from PIL import Image
@@ -157,7 +158,7 @@ class Tool(ABC, Generic[Arguments]):
         if silent:
             raise TypeError(f"{cls.__name__}: the argument {silent[0]} has no description.")
 
-    @property
+    @cached_property
     def describe(self) -> ToolDescription:
         """What a model is told of it."""
         schema = self.arguments.model_json_schema()

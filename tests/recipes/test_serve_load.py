@@ -108,7 +108,12 @@ class Load:
                     "tool_choice": "none",
                 }
                 begun = time.monotonic()
-                answer = client.post(f"{self.url}/v1/chat/completions", json=body)
+                try:
+                    answer = client.post(f"{self.url}/v1/chat/completions", json=body)
+                except httpx.HTTPError as error:  # a timeout, or a connection that broke
+                    with tally.lock:
+                        tally.wrong.append(repr(error))
+                    return
                 if not self.note(tally, answer, (picture, question), time.monotonic() - begun):
                     time.sleep(float(answer.headers["retry-after"]))
                 going = stop is not None and time.monotonic() < stop

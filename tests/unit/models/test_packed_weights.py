@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from lisa.errors import CheckpointError
+from lisa.models import packed_weights
+from lisa.models.packed_weights import PackedLinear, can_pack_weights, pack_large_weights
+from lisa.pipeline import LisaPipeline
+from tests.tiny import picture, tiny_model, tiny_processor
+
+pytestmark = pytest.mark.skipif(
+    not can_pack_weights(tiny_model().backbone), reason="packing pays on x86 CPUs only"
+)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("rows", [(1,), (23,), (2, 130), (3, 1, 7)])
+def test_a_layer_computes_the_same(rows: tuple[int, ...], bias: bool) -> None:
+    torch.manual_seed(0)
+    linear = nn.Linear(48, 80, bias=bias)
+    states = torch.randn(*rows, 48)
+    with torch.no_grad():
+        torch.testing.assert_close(PackedLinear(linear)(states), linear(states))
+
+
+def test_a_model_answers_the_same(monkeypatch) -> None:
+    plain = LisaPipeline(tiny_model(), tiny_processor())
+    packed = LisaPipeline(tiny_model(), tiny_processor())
+    assert pack_large_weights(packed.model.backbone) == 0  # nothing to gain in a tiny model
+    monkeypatch.setattr(packed_weights, "SMALLEST", 1)
+    layers = pack_large_weights(packed.model.backbone)
+    language = packed.model.backbone.base_model.language_model
+    assert layers == sum(isinstance(one, PackedLinear) for one in packed.model.modules())
+    assert layers == 7 * len(language.layers) + 1
+    for seed in range(3):
+        image = picture(33, 50, seed=seed)
+        one, other = (each(image, "Where is it?", max_new_tokens=8) for each in (plain, packed))
+        assert one.text == other.text
+        for a, b in zip(one.segments, other.segments, strict=True):
+            assert (a.mask == b.mask).all()
+
+
+def test_a_packed_model_is_not_saved_without_its_weights(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(packed_weights, "SMALLEST", 1)
+    model = tiny_model()
+    pack_large_weights(model.backbone)
+    with pytest.raises(CheckpointError, match="pack_weights=False"):
+        model.save_pretrained(tmp_path)
+
+
+def test_pipelines_pack_unless_told_otherwise(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(packed_weights, "SMALLEST", 1)
+    tiny_model().save_pretrained(tmp_path)
+    tiny_processor().save_pretrained(tmp_path)
+
+    def packed(**options) -> bool:
+        model = LisaPipeline.from_pretrained(tmp_path, device="cpu", **options).model
+        return any(isinstance(one, PackedLinear) for one in model.modules())
+
+    assert packed()
+    assert not packed(pack_weights=False)
+    assert not packed(dtype="bfloat16")
