@@ -5,13 +5,13 @@ python -m eval.speed chat
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from lisa.demo import demo_picture
 from lisa.errors import DataError
+from lisa.measurement import Measurement
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -27,13 +27,13 @@ SECOND = "Thank you, and now please show me the thing that people use for drinki
 """Fifteen words."""
 
 
-def measure() -> dict[str, float]:
+def measure() -> dict[str, Measurement]:
     """Measures two turns about a picture with lisa-nano, on this machine's CPU.
 
     Returns:
-        Seconds from the question to the model's first token, of an answer or of a call, as medians
-        of five sessions, each with a picture that the model has not seen; and how often a picture
-        was encoded in a session.
+        Seconds from the question to the model's first token, of an answer or of a call, in five
+        sessions, each with a picture that the model has not seen; the second turn's ratio is to the
+        first turn. And how often a picture was encoded in a session.
 
     Raises:
         DataError: This installation has no demo picture.
@@ -43,17 +43,15 @@ def measure() -> dict[str, float]:
 
     threads = limit_threads()
     workbench = Workbench(ModelChoice(device="cpu", offline=True))
-    picture = _demo_picture()
+    picture = demo_picture()
     # The first session also warms up what torch sets up once.
     measured = [_two_turns(workbench, picture, shade) for shade in range(REPEATS + 1)][1:]
-    first = statistics.median(one[0] for one in measured)
-    second = statistics.median(one[1] for one in measured)
+    first, second = ([one[turn] for one in measured] for turn in range(2))
     return {
-        "threads": float(threads),
-        "first_turn_first_token_seconds": first,
-        "second_turn_first_token_seconds": second,
-        "times_sooner": first / second,
-        "encodings_per_session": workbench.encodings / (REPEATS + 1),
+        "threads": Measurement.of([threads], "threads"),
+        "first_turn_first_token": Measurement.of(first, "s"),
+        "second_turn_first_token": Measurement.of(second, "s", first),
+        "encodings_per_session": Measurement.of([workbench.encodings / (REPEATS + 1)], "encodings"),
     }
 
 
@@ -111,12 +109,3 @@ class _TimedSpeaker:
     def read_ahead(self, picture: SessionPicture, conversation: Conversation) -> None:
         """Read what the other one reads."""
         self._speaker.read_ahead(picture, conversation)
-
-
-def _demo_picture() -> Image.Image:
-    from lisa.images import open_image
-
-    file = files("lisa").joinpath("nano", "demo", "scene.jpg")
-    if not file.is_file():
-        raise DataError("this installation has no demo picture (lisa/nano/demo): install it again.")
-    return open_image(file.read_bytes())

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from chat.forgetting import readable
+from chat.readings import Readings
 from lisa.types import Conversation, ImageSize, Prediction
 
 if TYPE_CHECKING:
     from chat.state import SessionPicture
     from chat.workbench import Workbench
-    from lisa.models import Reading
-
-MOST_READINGS = 4
-"""Pictures of a session for which the language model's cache is kept: it is large."""
 
 
 class Speaker(Protocol):
@@ -65,16 +61,10 @@ class LocalSpeaker:
     about last.
     """
 
-    def __init__(self, workbench: Workbench, pictures: int = MOST_READINGS) -> None:
-        """Take the models.
-
-        Args:
-            workbench: Has them.
-            pictures: For how many pictures to keep what was read.
-        """
+    def __init__(self, workbench: Workbench) -> None:
+        """Take the models of a workbench."""
         self._workbench = workbench
-        self._most = pictures
-        self._readings: OrderedDict[str, Reading] = OrderedDict()
+        self._readings = Readings()
 
     def answer(
         self,
@@ -93,7 +83,7 @@ class LocalSpeaker:
                 [readable(pipeline, size, conversation, max_new_tokens)],
                 [0],
                 max_new_tokens=max_new_tokens,
-                reading=self._reading(picture),
+                reading=self._readings.of(picture),
                 watch=lambda _, text: watch(text),
             )[0]
 
@@ -101,13 +91,3 @@ class LocalSpeaker:
         """Read a conversation that will go on, without saying anything."""
         # One token is the least that an answer can have; nobody hears it.
         self.answer(picture, conversation, max_new_tokens=1, watch=lambda _: False)
-
-    def _reading(self, picture: SessionPicture) -> Reading:
-        from lisa.models import Reading
-
-        if picture.digest not in self._readings:
-            while len(self._readings) >= self._most:
-                self._readings.popitem(last=False)
-            self._readings[picture.digest] = Reading()
-        self._readings.move_to_end(picture.digest)
-        return self._readings[picture.digest]

@@ -56,6 +56,7 @@ class ModelChoice:
         template: Conversation template instead of the default one.
         vision_tower: The CLIP that published layouts leave out.
         quantize: "4bit" or "8bit" for the language model of a published layout.
+        pack_weights: As `LisaPipeline.from_pretrained` takes it.
         segmenter_dtype: Number type of the segmenter, if another.
         planner: Another model that decides which tools are called; None lets `model` decide.
     """
@@ -71,6 +72,7 @@ class ModelChoice:
     template: str | None = None
     vision_tower: str | None = None
     quantize: str | None = None
+    pack_weights: bool = True
     segmenter_dtype: str | None = None
     planner: PlannerChoice | None = None
 
@@ -145,6 +147,7 @@ class Workbench:
                     template=wanted.template,
                     vision_tower=wanted.vision_tower,
                     quantize=wanted.quantize,
+                    pack_weights=wanted.pack_weights,
                 )
             return self._pipeline
 

@@ -10,10 +10,8 @@ import copy
 import importlib.util
 import json
 import os
-import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from itertools import accumulate
@@ -25,6 +23,7 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
 from lisa.devices import limit_threads
+from lisa.measurement import Measurement, in_turns, seconds
 from lisa.models import LisaModel
 from training.adapters import learning_mode, start_learning
 from training.benchmark_shapes import CPU, QLORA_7B, Shape, build_model, random_batch
@@ -42,24 +41,24 @@ from training.stream import MicroBatch
 
 WARM_UP = 1
 STEPS = 5
-_MIB, _GIB = 2**20, 2**30
+_MIB = 2**20
 _ADAM_MOMENTS = 2
 
 
-def measure() -> dict[str, float]:
+def measure() -> dict[str, Measurement]:
     """Measure training steps.
 
     Returns:
         Samples (pictures with their conversations) and tokens (those of the picture included, not
-        padding) a second: medians; peak memory of weights, moments and step in MiB (GiB for the 7B
-        shape); and under `original_` the same of the step as LISA's code takes it. `speedup` is the
-        ratio of the times, `memory_ratio` that of the memories.
+        padding) a second, and the peak memory of weights, moments and step; ratios are to the step
+        as LISA's code takes it.
     """
     larger = _larger_shape() if torch.cuda.is_available() else {}
-    return {"threads": float(limit_threads()), **compare(CPU, WARM_UP, STEPS), **larger}
+    threads = Measurement.of([limit_threads()], "threads")
+    return {"threads": threads, **compare(CPU, WARM_UP, STEPS), **larger}
 
 
-def compare(shape: Shape, warm_up: int, steps: int) -> dict[str, float]:
+def compare(shape: Shape, warm_up: int, steps: int) -> dict[str, Measurement]:
     """Measure our step and the original one on the CPU, in turns, so that both see the same noise.
 
     Args:
@@ -68,20 +67,16 @@ def compare(shape: Shape, warm_up: int, steps: int) -> dict[str, float]:
         steps: Steps of each that do.
     """
     model = build_model(shape, torch.device("cpu"))
-    both = [Trained(shape, copy.deepcopy(model), LossSumsOf), Trained(shape, model, OriginalSums)]
-    mine, theirs = (
-        {**one.rates(seconds), "peak_memory_mib": one.peak_bytes() / _MIB}
-        for one, seconds in zip(both, median_seconds(both, warm_up, steps), strict=True)
+    ours = Trained(shape, copy.deepcopy(model), LossSumsOf)
+    original = Trained(shape, model, OriginalSums)
+    taken, slow = in_turns(
+        (lambda: seconds(ours.step), lambda: seconds(original.step)), steps, warm_up
     )
-    return {
-        **mine,
-        **{f"original_{name}": value for name, value in theirs.items()},
-        "speedup": mine["samples_per_second"] / theirs["samples_per_second"],
-        "memory_ratio": theirs["peak_memory_mib"] / mine["peak_memory_mib"],
-    }
+    memory = Measurement.of([ours.peak_bytes() / _MIB], "MiB", [original.peak_bytes() / _MIB])
+    return {**ours.rates(taken, slow), "peak_memory": memory}
 
 
-def measure_apart(shape: Shape, device: str, warm_up: int, steps: int) -> dict[str, float]:
+def measure_apart(shape: Shape, device: str, warm_up: int, steps: int) -> dict[str, Measurement]:
     """Measure our step alone, on any device; arguments as `compare` takes them.
 
     It runs in a process of its own: accelerate settles on one number type a process.
@@ -90,10 +85,10 @@ def measure_apart(shape: Shape, device: str, warm_up: int, steps: int) -> dict[s
         return pool.submit(_measure_ours, shape, device, warm_up, steps).result()
 
 
-def _measure_ours(shape: Shape, device: str, warm_up: int, steps: int) -> dict[str, float]:
+def _measure_ours(shape: Shape, device: str, warm_up: int, steps: int) -> dict[str, Measurement]:
     ours = Trained(shape, build_model(shape, torch.device(device)), LossSumsOf)
-    (seconds,) = median_seconds([ours], warm_up, steps)
-    return {**ours.rates(seconds), "peak_memory_gib": ours.peak_bytes() / _GIB}
+    (taken,) = in_turns([lambda: seconds(ours.step)], steps, warm_up)
+    return {**ours.rates(taken), "peak_memory": Measurement.of([ours.peak_bytes() / _MIB], "MiB")}
 
 
 class Trained:
@@ -136,12 +131,19 @@ class Trained:
         micro = [MicroBatch(self._batch, ())]
         return take_step(self._engine, self._config, micro, self._done - 1)
 
-    def rates(self, seconds: float) -> dict[str, float]:
-        """Tell samples and tokens a second if a step takes this long."""
-        tokens = int(self._batch.attention_mask.sum())
+    def rates(
+        self, taken: Sequence[float], baseline: Sequence[float] | None = None
+    ) -> dict[str, Measurement]:
+        """Tell samples and tokens a second if steps take so many seconds."""
+
+        def rate(amount: float, unit: str) -> Measurement:
+            mine = [amount / one for one in taken]
+            theirs = None if baseline is None else [amount / one for one in baseline]
+            return Measurement.of(mine, unit, theirs, more_is_better=True)
+
         return {
-            "samples_per_second": len(self._batch.keys) / seconds,
-            "tokens_per_second": tokens / seconds,
+            "samples": rate(len(self._batch.keys), "samples/s"),
+            "tokens": rate(int(self._batch.attention_mask.sum()), "tokens/s"),
         }
 
     def peak_bytes(self) -> float:
@@ -152,18 +154,6 @@ class Trained:
             return torch.cuda.max_memory_allocated()
         weights = [*self._model.parameters(), *self._model.buffers()]
         return sum(one.nbytes for one in weights) + self._moments + _allocated(self.step)
-
-
-def median_seconds(trained: Sequence[Trained], warm_up: int, steps: int) -> list[float]:
-    """Let models learn in turns; returns the median time of a step of each."""
-    taken: list[list[float]] = [[] for _ in trained]
-    for number in range(warm_up + steps):
-        for one, seconds in zip(trained, taken, strict=True):
-            began = time.perf_counter()
-            one.step()
-            if number >= warm_up:
-                seconds.append(time.perf_counter() - began)
-    return [statistics.median(seconds) for seconds in taken]
 
 
 def _allocated(run: Callable[[], object]) -> int:
@@ -181,7 +171,7 @@ def _allocated(run: Callable[[], object]) -> int:
     return int(max(alive))
 
 
-def _larger_shape() -> dict[str, float]:
+def _larger_shape() -> dict[str, Measurement]:
     """Measure QLoRA of the 7B shape on the GPU; says so where it cannot."""
     if importlib.util.find_spec("bitsandbytes") is None:
         print("The 7B shape is left out: it needs 'lisa-assistant[quant]'.", file=sys.stderr)

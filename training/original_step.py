@@ -10,12 +10,11 @@ decoder, the losses, the optimiser) is ours.
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 
 import torch
-from segment_anything.modeling import ImageEncoderViT
 from torch import Tensor, nn
 
+from eval.timings.original_way import original_image_encoder
 from lisa.models import LisaModel
 from lisa.models.segmenters import SamConfig
 from training.examples import Batch
@@ -34,7 +33,11 @@ class OriginalSums(nn.Module):
         super().__init__()
         self.model = model
         model.backbone.set_attn_implementation("eager")
-        model.segmenter.image_encoder = original_image_encoder(model)
+        config = model.segmenter.config
+        assert isinstance(config, SamConfig)
+        model.segmenter.image_encoder = original_image_encoder(
+            config, model.segmenter.get_submodule("image_encoder")
+        )
 
     def forward(self, batch: Batch) -> Tensor:
         """Run the conversations of a batch, teacher forced."""
@@ -58,24 +61,3 @@ class OriginalSums(nn.Module):
             gt_masks=batch.gt_masks,
         )
         return stack_sums(output)
-
-
-def original_image_encoder(model: LisaModel) -> nn.Module:
-    """Build Meta's image encoder with the weights of a model's own one, frozen."""
-    config = model.segmenter.config
-    assert isinstance(config, SamConfig)
-    encoder: nn.Module = ImageEncoderViT(
-        img_size=config.image_size,
-        patch_size=config.patch_size,
-        embed_dim=config.embed_dim,
-        depth=config.depth,
-        num_heads=config.num_heads,
-        mlp_ratio=config.encoder_mlp_dim / config.embed_dim,
-        out_chans=config.prompt_dim,
-        norm_layer=partial(nn.LayerNorm, eps=1e-6),
-        use_rel_pos=True,
-        window_size=config.window_size,
-        global_attn_indexes=config.global_attn_indexes,
-    )
-    encoder.load_state_dict(model.segmenter.get_submodule("image_encoder").state_dict())
-    return encoder.requires_grad_(False)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from chat.forgetting import readable
+from chat.readings import Readings
 from chat.server.errors import ServerStopping
 from lisa.types import Conversation, ImageSize, Prediction
 
@@ -78,6 +79,7 @@ class BatchingSpeaker:
         self._workbench = workbench
         self._rows = rows
         self._observe = observe
+        self._readings = Readings()
         self._wishes: deque[_Wish] = deque()
         self._changed = threading.Condition()
         self._closed = False
@@ -195,6 +197,8 @@ class BatchingSpeaker:
             [wish.conversation for wish in batch],
             [places[wish.picture.digest] for wish in batch],
             max_new_tokens=batch[0].max_new_tokens,
+            # A cache belongs to one conversation: who asks alone is not read again.
+            reading=self._readings.of(batch[0].picture) if len(batch) == 1 else None,
             watch=lambda row, text: batch[row].wants(text),
         )
         for wish, prediction in zip(batch, spoken, strict=True):

@@ -8,8 +8,6 @@ twelve new tokens an answer.
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -20,6 +18,7 @@ from eval.prediction_log import PredictionLog
 from eval.protocols import PROTOCOLS
 from eval.results import judge
 from eval.runner import RunSettings, run
+from lisa.measurement import Measurement, in_turns, seconds
 
 if TYPE_CHECKING:
     from lisa.pipeline import LisaPipeline
@@ -27,52 +26,53 @@ if TYPE_CHECKING:
 PICTURES = 4
 QUESTIONS = 4
 NEW_TOKENS = 12
-REPEATS = 3
+ROUNDS = 3
 SETTINGS = RunSettings(batch_size=8, max_new_tokens=NEW_TOKENS, min_new_tokens=NEW_TOKENS)
 
 
-def measure() -> dict[str, float]:
+def measure() -> dict[str, Measurement]:
     """Measure lisa-nano on the CPU, and a model of LISA-7B's shape where there is a GPU.
 
     Returns:
-        Questions a second of the evaluation and of asking one by one, medians of three rounds, and
-        how many times as many the evaluation answers (median of the rounds' own ratios).
+        Questions a second of the evaluation, in three rounds; its ratio is to asking one by one.
     """
     import torch
 
     from lisa.devices import limit_threads
     from lisa.pipeline import LisaPipeline
 
-    found = {"threads": float(limit_threads())}
     nano = LisaPipeline.from_pretrained("lisa-nano", device="cpu", offline=True)
-    found |= {f"nano_cpu_{name}": value for name, value in compare(nano).items()}
+    found = {
+        "threads": Measurement.of([limit_threads()], "threads"),
+        "nano_cpu": compare(nano),
+    }
     if torch.cuda.is_available():
-        from eval.timings.large_model import large_pipeline
+        from eval.timings.random_pipelines import LISA_7B, random_pipeline
 
-        large = large_pipeline(torch.device("cuda"))
-        found |= {f"7b_cuda_{name}": value for name, value in compare(large).items()}
+        found["7b_cuda"] = compare(random_pipeline(torch.device("cuda"), LISA_7B))
     return found
 
 
-def compare(pipeline: LisaPipeline, repeats: int = REPEATS) -> dict[str, float]:
+def compare(pipeline: LisaPipeline, rounds: int = ROUNDS) -> Measurement:
     """Measure both ways in turns.
 
     Args:
         pipeline: The model.
-        repeats: How often.
+        rounds: How often.
     """
     pictures = asked_pictures()
     number = sum(len(picture.questions) for picture in pictures)
-    rounds = []
-    for repeat in range(repeats + 1):
-        times = (_timed(_one_by_one, pipeline, pictures), _timed(_together, pipeline, pictures))
-        if repeat:  # the first round warms up
-            rounds.append(times)
-    return {
-        "samples_per_second": number / statistics.median(fast for _, fast in rounds),
-        "one_by_one_samples_per_second": number / statistics.median(slow for slow, _ in rounds),
-        "ratio": statistics.median(slow / fast for slow, fast in rounds),
-    }
+    slow, fast = (
+        [number / took for took in taken]
+        for taken in in_turns(
+            (
+                lambda: seconds(lambda: _one_by_one(pipeline, pictures)),
+                lambda: seconds(lambda: _together(pipeline, pictures)),
+            ),
+            rounds,
+        )
+    )
+    return Measurement.of(fast, "questions/s", slow, more_is_better=True)
 
 
 def asked_pictures() -> tuple[Picture, ...]:
@@ -83,17 +83,6 @@ def asked_pictures() -> tuple[Picture, ...]:
         if len(worded) == QUESTIONS:
             kept.append(replace(picture, questions=worded))
     return tuple(kept[:PICTURES])
-
-
-def _timed(ask: object, pipeline: LisaPipeline, pictures: Sequence[Picture]) -> float:
-    import torch
-
-    assert callable(ask)
-    started = time.perf_counter()
-    ask(pipeline, pictures)
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter() - started
 
 
 def _together(pipeline: LisaPipeline, pictures: Sequence[Picture]) -> None:

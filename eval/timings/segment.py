@@ -1,17 +1,24 @@
-"""How long lisa-nano takes to load and to answer with 12 new tokens, on this machine's CPU."""
+"""How long answers take, beside LISA's own way of working: `python -m eval.speed segment`.
+
+A first turn encodes the picture, says twelve tokens and draws the masks; a second turn asks again
+about the same picture. Both ways say the same number of tokens, with the same weights, in turns.
+"""
 
 from __future__ import annotations
 
-import os
-import statistics
-import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib.resources import files
+import sys
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from lisa.errors import DataError
+import torch
+
+from eval.timings.ceiling import measure_ceiling
+from eval.timings.memory import measure_peak
+from eval.timings.original_way import OriginalWay
+from eval.timings.work import count_work
+from lisa.demo import demo_picture
+from lisa.measurement import Measurement, in_turns, seconds
+from lisa.types import Conversation
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -19,89 +26,142 @@ if TYPE_CHECKING:
     from lisa.pipeline import LisaPipeline
 
 NEW_TOKENS = 12
-REPEATS = 5
-QUESTION = "Which of these is mashed into guacamole?"
+ROUNDS = 5
+FIRST = "Which of these is mashed into guacamole?"
+SECOND = "Thank you, and now please show me the thing that people use for drinking coffee."
+_MIB = 1 << 20
 
 
-def measure() -> dict[str, float]:
-    """Measures import, first load, load, first answer and answer.
+def measure() -> dict[str, Measurement]:
+    """Measure lisa-nano and a model of half a billion parameters on the CPU, 7B and 13B on a GPU.
 
     Returns:
-        Seconds by name. `first_load_seconds` includes the conversion of the language model, done
-        anew in a fresh cache; `load_seconds` follows with that cache. `answer_seconds` is the
-        median of five, with the encoding of the picture, exactly 12 new tokens and the masks.
+        Seconds of a first and a second turn, with how many times sooner they end than the
+        original's way; the memory that a first turn takes beside the model; the operations that it
+        asks for; and how close it comes to what the machine can do.
 
     Raises:
-        DataError: This installation has no demo picture.
+        DataError: If this installation has no demo picture.
     """
-    start = time.perf_counter()
     from lisa.devices import limit_threads
+
+    threads = limit_threads()
+    found = {"threads": Measurement(threads, 0.0, "threads")}
+    for name, load in _shapes():
+        try:
+            found |= {f"{name}_{what}": value for what, value in compare(load).items()}
+        except torch.OutOfMemoryError as error:
+            print(f"{name} is left out: {error}", file=sys.stderr)
+    return found
+
+
+def compare(load: Callable[[bool], LisaPipeline], rounds: int = ROUNDS) -> dict[str, Measurement]:
+    """Measure one model both ways.
+
+    Args:
+        load: Builds it; True for how we use it, False for plain weights.
+        rounds: How often.
+    """
+    pipeline, plain, image = load(True), load(False), demo_picture()
+    for one in (pipeline, plain):
+        one.model.requires_grad_(False)
+    ours, original = _Ours(pipeline, image), _Original(OriginalWay(plain), image)
+    first, slow_first, second, slow_second = in_turns(
+        (
+            ours.first_turn,
+            original.first_turn,
+            ours.second_turn,
+            lambda: original.second_turn(ours.asked_again),
+        ),
+        rounds,
+    )
+    found = {
+        "first_turn": Measurement.of(first, "s", slow_first),
+        "second_turn": Measurement.of(second, "s", slow_second),
+    }
+    device = pipeline.model.device
+    mine, theirs = (measure_peak(one.first_turn, device) for one in (ours, original))
+    if mine is not None and theirs is not None:
+        found["first_turn_memory"] = Measurement.of(
+            [max(mine.added, _MIB) / _MIB], "MiB", [theirs.added / _MIB]
+        )
+        found["peak_memory"] = Measurement(mine.most / _MIB, 0.0, "MiB")
+    work, slow_work = (count_work(one.first_turn) for one in (ours, original))
+    found["first_turn_work"] = Measurement.of([work.flops / 1e9], "GFLOP", [slow_work.flops / 1e9])
+    ceiling = measure_ceiling(device, pipeline.model.backbone.dtype)
+    shares = [ceiling.share(work.flops, work.bytes, took) for took in first]
+    found["first_turn_share_of_ceiling"] = Measurement.of(shares, "of the roofline")
+    return found
+
+
+class _Ours:
+    """Turns as `lisa chat` takes them: what was encoded and read stays."""
+
+    def __init__(self, pipeline: LisaPipeline, image: Image.Image) -> None:
+        self._pipeline, self._image = pipeline, image
+        self._asked = Conversation().ask(FIRST, 0)
+
+    @property
+    def asked_again(self) -> Conversation:
+        """The conversation up to the second question."""
+        return self._asked_again
+
+    def first_turn(self) -> float:
+        return seconds(self._first)
+
+    def second_turn(self) -> float:
+        return seconds(lambda: self._answer(self._asked_again))
+
+    def _first(self) -> None:
+        from lisa.models import Reading
+
+        self._reading = Reading()
+        self._encoded = self._pipeline.encode(self._image)
+        self._asked_again = self._answer(self._asked).ask(SECOND)
+
+    def _answer(self, conversation: Conversation) -> Conversation:
+        # The same number of tokens with all weights, or the times do not compare.
+        return self._pipeline.answer(
+            [self._encoded],
+            [conversation],
+            [0],
+            min_new_tokens=NEW_TOKENS,
+            max_new_tokens=NEW_TOKENS,
+            reading=self._reading,
+        )[0].conversation
+
+
+class _Original:
+    """The same turns the original's way."""
+
+    def __init__(self, way: OriginalWay, image: Image.Image) -> None:
+        self._way, self._image = way, image
+
+    def first_turn(self) -> float:
+        return self.second_turn(Conversation().ask(FIRST, 0))
+
+    def second_turn(self, conversation: Conversation) -> float:
+        return seconds(lambda: self._way.answer(self._image, conversation, NEW_TOKENS))
+
+
+def _shapes() -> Sequence[tuple[str, Callable[[bool], LisaPipeline]]]:
+    from eval.timings.random_pipelines import HALF_BILLION, LISA_7B, LISA_13B, random_pipeline
     from lisa.pipeline import LisaPipeline
 
-    imported = time.perf_counter() - start
-    threads = limit_threads()
-    image = _demo_picture()
-    with _fresh_cache():
-        first_load, _ = _timed_load(LisaPipeline)
-        load, pipeline = _timed_load(LisaPipeline)
-        answers = [_time_answer(pipeline, image) for _ in range(REPEATS + 1)]
-    return {
-        "threads": float(threads),
-        "import_seconds": imported,
-        "first_load_seconds": first_load,
-        "load_seconds": load,
-        "first_answer_seconds": answers[0],
-        "answer_seconds": statistics.median(answers[1:]),
-    }
-
-
-def _timed_load(pipeline_class: type[LisaPipeline]) -> tuple[float, LisaPipeline]:
-    start = time.perf_counter()
-    pipeline = pipeline_class.from_pretrained("lisa-nano", device="cpu", offline=True)
-    return time.perf_counter() - start, pipeline
-
-
-def _time_answer(pipeline: LisaPipeline, image: Image.Image) -> float:
-    import torch
-
-    from lisa.types import Conversation
-
-    start = time.perf_counter()
-    row = pipeline.processor.encode_conversation(Conversation().ask(QUESTION, image_index=0))
-    input_ids, mask = pipeline.processor.pad([row])
-    pipeline.model.generate(
-        input_ids,
-        mask,
-        [pipeline.encode(image)],
-        torch.tensor([0]),
-        # The same number of tokens with all weights, or the times do not compare.
-        min_new_tokens=NEW_TOKENS,
-        max_new_tokens=NEW_TOKENS,
-        eos_token_id=pipeline.processor.tokenizer.eos_token_id,
-    )
-    return time.perf_counter() - start
-
-
-def _demo_picture() -> Image.Image:
-    from lisa.images import open_image
-
-    folder = files("lisa").joinpath("nano", "demo")
-    pictures = sorted(file.name for file in folder.iterdir()) if folder.is_dir() else []
-    pictures = [name for name in pictures if name.endswith(".jpg")]
-    if not pictures:
-        raise DataError("this installation has no demo picture (lisa/nano/demo): install it again.")
-    return open_image(folder.joinpath(pictures[0]).read_bytes())
-
-
-@contextmanager
-def _fresh_cache() -> Iterator[None]:
-    before = os.environ.get("LISA_CACHE")
-    with tempfile.TemporaryDirectory(prefix="lisa-speed-") as folder:
-        os.environ["LISA_CACHE"] = folder
-        try:
-            yield
-        finally:
-            if before is None:
-                del os.environ["LISA_CACHE"]
-            else:
-                os.environ["LISA_CACHE"] = before
+    cpu = torch.device("cpu")
+    shapes: list[tuple[str, Callable[[bool], LisaPipeline]]] = [
+        (
+            "nano_cpu",
+            lambda packed: LisaPipeline.from_pretrained(
+                "lisa-nano", device="cpu", offline=True, pack_weights=packed
+            ),
+        ),
+        ("half_billion_cpu", lambda packed: random_pipeline(cpu, HALF_BILLION, packed)),
+    ]
+    if torch.cuda.is_available():
+        gpu = torch.device("cuda")
+        shapes += [
+            ("7b_cuda", lambda packed: random_pipeline(gpu, LISA_7B, packed)),
+            ("13b_cuda", lambda packed: random_pipeline(gpu, LISA_13B, packed)),
+        ]
+    return shapes

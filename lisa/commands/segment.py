@@ -63,6 +63,12 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--vision-tower", metavar="PATH", help="folder of the CLIP tower of a released checkpoint"
     )
+    group.add_argument(
+        "--no-packed-weights",
+        dest="pack_weights",
+        action="store_false",
+        help="leave weights in their plain order, which is slower on x86 CPUs",
+    )
     bits = group.add_mutually_exclusive_group()
     bits.add_argument("--load-in-4bit", action="store_true", help="needs the extra 'quant'")
     bits.add_argument("--load-in-8bit", action="store_true", help="needs the extra 'quant'")
@@ -80,6 +86,7 @@ def model_arguments(args: argparse.Namespace) -> dict[str, Any]:
         "template": args.template,
         "vision_tower": args.vision_tower,
         "quantize": quantize,
+        "pack_weights": args.pack_weights,
     }
 
 

@@ -99,7 +99,7 @@ def test_a_follow_up_reads_only_what_is_new(bench: Workbench):
     session.add_picture(DEMO)
     session.ask(REASON)
     before = bench.encodings
-    (reading,) = session._speaker._readings.values()
+    (reading,) = session._speaker._readings._kept.values()
     # With the beginning of the next question, and of an answer that is never given.
     read = len(reading.ids)
     reused = []

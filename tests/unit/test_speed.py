@@ -4,15 +4,20 @@ import json
 from types import SimpleNamespace
 
 import pytest
+from PIL import Image
 
 from eval import speed
+from lisa.measurement import Measurement
 
 
 @pytest.fixture(autouse=True)
 def two_benchmarks(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {
+        "quick": {"turn": Measurement.of([0.5, 0.4, 0.7], "s", [1.0, 1.2, 0.7])},
+        "slow": {"threads": Measurement.of([2], "threads")},
+    }
     entries = [
-        SimpleNamespace(name=name, load=lambda value=value: lambda: {"seconds": value})
-        for name, value in (("quick", 0.5), ("slow", 2.0))
+        SimpleNamespace(name=name, load=lambda one=one: lambda: one) for name, one in found.items()
     ]
     monkeypatch.setattr(speed, "entry_points", lambda group: entries)
 
@@ -31,9 +36,30 @@ def test_json(names: list[str], expected: list[str], capsys):
     assert list(json.loads(capsys.readouterr().out)) == expected
 
 
+def test_json_says_all_of_a_measurement(capsys):
+    speed.main(["quick", "--json"])
+    turn = {"median": 0.5, "spread": pytest.approx(0.15), "unit": "s", "ratio": 2.0}
+    assert json.loads(capsys.readouterr().out) == {"quick": {"turn": turn}}
+
+
 def test_table(capsys):
-    speed.main(["quick"])
-    assert capsys.readouterr().out.split() == ["quick", "seconds", "0.500"]
+    speed.main(["all"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "quick" and lines[3] == "slow"
+    assert lines[1].split() == ["median", "spread", "unit", "ratio"]
+    assert lines[2].split() == ["turn", "0.5", "0.15", "s", "2.00", "x"]
+    assert lines[5].split() == ["threads", "2", "0", "threads"]
+
+
+def test_plot(tmp_path, capsys):
+    path = tmp_path / "speed.png"
+    assert speed.main(["all", "--plot", str(path)]) == 0
+    with Image.open(path) as picture:
+        assert picture.width > picture.height > 50
+    assert speed.main(["slow", "--plot", str(path)]) == 2
+    assert "nothing was compared" in capsys.readouterr().err
+    assert speed.main(["quick", "--plot", str(tmp_path / "no" / "x.png")]) == 2
+    assert "cannot be written" in capsys.readouterr().err
 
 
 def test_unknown_name(capsys):

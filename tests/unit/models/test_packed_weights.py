@@ -1,12 +1,22 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
+from eval.timings.work import count_work
 from lisa.errors import CheckpointError
 from lisa.models import packed_weights
-from lisa.models.packed_weights import PackedLinear, can_pack_weights, pack_large_weights
+from lisa.models.packed_weights import (
+    PackedLinear,
+    PackedProduct,
+    can_pack_weights,
+    pack_large_weights,
+)
 from lisa.pipeline import LisaPipeline
 from tests.tiny import picture, tiny_model, tiny_processor
 
@@ -22,7 +32,50 @@ def test_a_layer_computes_the_same(rows: tuple[int, ...], bias: bool) -> None:
     linear = nn.Linear(48, 80, bias=bias)
     states = torch.randn(*rows, 48)
     with torch.no_grad():
-        torch.testing.assert_close(PackedLinear(linear)(states), linear(states))
+        packed = PackedLinear(linear, PackedProduct([linear]), 0)
+        torch.testing.assert_close(packed(states), linear(states))
+
+
+def three_layers() -> tuple[list[nn.Linear], list[PackedLinear]]:
+    torch.manual_seed(1)
+    plain = [nn.Linear(48, size, bias=size > 20) for size in (80, 16, 24)]
+    product = PackedProduct(plain)
+    return plain, [PackedLinear(one, product, place) for place, one in enumerate(plain)]
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), max_size=20))
+def test_layers_that_share_a_product_may_be_asked_in_any_order(calls) -> None:
+    plain, packed = three_layers()
+    seen = torch.randn(3, 5, 48)
+    with torch.no_grad():
+        for place, number in calls:
+            states = seen[number]
+            torch.testing.assert_close(packed[place](states), plain[place](states))
+
+
+def test_a_product_is_computed_once_for_all_its_layers() -> None:
+    plain, packed = three_layers()
+    states, work = torch.randn(5, 48), []
+    with torch.no_grad():
+        work.append(count_work(lambda: [one(states) for one in plain]).flops)
+        work.append(count_work(lambda: [one(states) for one in packed]).flops)
+    assert work[0] == work[1]
+    assert not packed[0]._product._waiting
+
+
+def test_threads_do_not_get_each_others_parts() -> None:
+    plain, packed = three_layers()
+
+    def ask(number: int) -> None:
+        torch.manual_seed(number)
+        for _ in range(50):
+            states = torch.randn(5, 48)
+            with torch.no_grad():
+                for one, other in zip(plain, packed, strict=True):
+                    torch.testing.assert_close(other(states), one(states))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(ask, range(4)))
 
 
 def test_a_model_answers_the_same(monkeypatch) -> None:

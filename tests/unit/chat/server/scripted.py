@@ -80,6 +80,7 @@ class ScriptedPipeline:
         script: What it answers.
         step_seconds: How long the next word takes, for all rows of a batch together.
         batches: Sizes of the batches so far.
+        readings: What each batch was given of earlier turns.
         words_said: Words of all answers so far.
     """
 
@@ -88,6 +89,7 @@ class ScriptedPipeline:
     tools: tuple[str, ...] = TOOLS
     context_length: int = 512
     batches: list[int] = field(default_factory=list)
+    readings: list[Any] = field(default_factory=list)
     words_said: int = 0
 
     def __post_init__(self) -> None:
@@ -123,6 +125,7 @@ class ScriptedPipeline:
     ) -> list[Prediction]:
         """Answer a batch word by word; a row that nobody wants any more stops."""
         self.batches.append(len(conversations))
+        self.readings.append(others.get("reading"))
         rows = range(len(conversations))
         words = [self._words(images[image_index[row]], conversations[row]) for row in rows]
         said = ["" for _ in rows]

@@ -50,6 +50,21 @@ def test_what_waits_together_is_answered_together(open_speaker):
     assert len(pipeline.batches) <= 5
 
 
+def test_who_asks_alone_is_not_read_again(open_speaker):
+    pipeline = ScriptedPipeline(step_seconds=0.01)
+    speaker = open_speaker(pipeline)
+    for shade in (1, 1, 2, 1):
+        say(speaker, shade)
+    first, again, other, later = pipeline.readings
+    assert first is again is later is not None
+    assert other is not None and other is not first
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda shade: say(speaker, shade), range(3)))
+    together = [n for n, size in enumerate(pipeline.batches) if size > 1]
+    assert together
+    assert all(pipeline.readings[n] is None for n in together)
+
+
 def test_conversations_about_one_picture_share_it(open_speaker):
     pipeline = ScriptedPipeline(step_seconds=0.01)
     speaker = open_speaker(pipeline)

@@ -1,4 +1,4 @@
-"""A pipeline of LISA-7B's size with random weights, for measurements on a GPU."""
+"""Pipelines of several sizes with random weights, for measurements of speed and memory."""
 
 from __future__ import annotations
 
@@ -12,14 +12,23 @@ from torch import Tensor, nn
 from transformers import CLIPImageProcessorPil, PreTrainedTokenizerFast
 
 from lisa.models import LisaModel
+from lisa.models.packed_weights import can_pack_weights, pack_large_weights
 from lisa.models.segmenters import PRESETS, SegmenterConfig
 from lisa.pipeline import LisaPipeline
 from lisa.processor import LisaProcessor, ProcessorSettings
 from lisa.released.config import PartTypes, image_tokens
-from lisa.released.random_model import LANGUAGE_7B, VISION_7B, random_model, sized_config
+from lisa.released.random_model import (
+    LANGUAGE_7B,
+    VISION_7B,
+    language_sizes,
+    random_model,
+    sized_config,
+    vision_sizes,
+)
 from lisa.tokenization import HubTokenizer
 from lisa.tokens import SEG_TOKEN
 from lisa.transforms import SegmenterTransform
+from lisa.types import Conversation
 
 
 @dataclass(frozen=True)
@@ -32,24 +41,34 @@ class Sizes:
     types: PartTypes
 
 
-LISA_7B = Sizes(
-    LANGUAGE_7B,
-    VISION_7B,
-    PRESETS["sam_vit_h"],
-    PartTypes(torch.bfloat16, torch.bfloat16),
+_HALF = PartTypes(torch.bfloat16, torch.bfloat16)
+
+LISA_7B = Sizes(LANGUAGE_7B, VISION_7B, PRESETS["sam_vit_h"], _HALF)
+LISA_13B = Sizes(language_sizes(5120, 13824, 40, 40, 32004), VISION_7B, PRESETS["sam_vit_h"], _HALF)
+HALF_BILLION = Sizes(
+    language_sizes(1024, 2816, 32, 16, 32004),
+    vision_sizes(768, 3072, 12, 12),
+    PRESETS["sam_vit_b"],
+    PartTypes(torch.float32, torch.float32),
 )
+"""0.48 billion parameters in the language model, with 256 image tokens and SAM ViT-B."""
 
 
-def large_pipeline(device: torch.device, sizes: Sizes = LISA_7B) -> LisaPipeline:
+def random_pipeline(
+    device: torch.device, sizes: Sizes, packed: bool = True, quantize: str | None = None
+) -> LisaPipeline:
     """Build a pipeline whose every answer begins with `[SEG]`, as a trained one's soon does.
 
     Args:
         device: Where it computes.
         sizes: Of the model.
+        packed: Whether to pack weights where that pays, as `LisaPipeline.from_pretrained` does.
+        quantize: "4bit" or "8bit" for the language model; None for neither.
     """
     config = sized_config(sizes.language, sizes.vision, sizes.segmenter, sizes.types)
-    model = random_model(config, sizes.types, device)
-    _point_at_once(model)
+    model = random_model(config, sizes.types, device, quantize)
+    if packed and can_pack_weights(model.backbone):
+        pack_large_weights(model.backbone)
     side = sizes.vision["image_size"]
     settings = ProcessorSettings("llava_v1", image_tokens(config), config.image_token_id, 2048)
     pixels = CLIPImageProcessorPil(
@@ -57,7 +76,9 @@ def large_pipeline(device: torch.device, sizes: Sizes = LISA_7B) -> LisaPipeline
     )
     transform = SegmenterTransform(model.segmenter.image_size)
     tokenizer = _byte_tokenizer(sizes.language["vocab_size"])
-    return LisaPipeline(model, LisaProcessor(tokenizer, transform, settings, pixels))
+    processor = LisaProcessor(tokenizer, transform, settings, pixels)
+    _point_at_once(model, processor.encode_conversation(Conversation().ask("?", 0))[-1])
+    return LisaPipeline(model, processor)
 
 
 def _byte_tokenizer(vocabulary: int) -> HubTokenizer:
@@ -76,17 +97,29 @@ def _byte_tokenizer(vocabulary: int) -> HubTokenizer:
     return HubTokenizer(fast)
 
 
-def _point_at_once(model: LisaModel) -> None:
-    """Make `[SEG]` the first word of every answer; random weights would hardly ever say it."""
-    begins = [False]
+def _point_at_once(model: LisaModel, last_id: int) -> None:
+    """Make `[SEG]` the first word of every answer; random weights would hardly ever say it.
+
+    Args:
+        model: Changed in place.
+        last_id: With which every prompt ends.
+    """
+    table = model.backbone.get_input_embeddings()
+    begins: list[Tensor] = []
 
     def look(module: nn.Module, arguments: Any, named: dict[str, Any]) -> None:
-        # Only the first step of an answer reads embeddings, those of the prompt.
-        begins[0] = named.get("inputs_embeds") is not None
+        ids, embeddings = named.get("input_ids"), named.get("inputs_embeds")
+        if embeddings is None:
+            assert ids is not None
+            begins[:] = [ids[:, -1] == last_id]
+        else:
+            end = table(torch.tensor(last_id, device=embeddings.device))
+            begins[:] = [(embeddings[:, -1] == end).all(dim=-1)]
 
     def say(module: nn.Module, arguments: Any, logits: Tensor) -> Tensor:
         shift = torch.zeros_like(logits)
-        shift[..., model.config.seg_token_id] = 1e4 if begins[0] else -1e4
+        wanted = begins[0][:, None].to(logits.device)
+        shift[..., model.config.seg_token_id] = torch.where(wanted, 1e4, -1e4).to(logits.dtype)
         return logits + shift
 
     model.backbone.register_forward_pre_hook(look, with_kwargs=True)

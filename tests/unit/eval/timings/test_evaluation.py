@@ -11,25 +11,16 @@ from eval.prediction_log import PredictionLog
 from eval.runner import run
 from eval.speed import BENCHMARK_GROUP
 from eval.timings import evaluation
-from eval.timings.large_model import Sizes, large_pipeline
-from lisa.released.config import PartTypes
-from lisa.released.random_model import language_sizes, vision_sizes
+from eval.timings.random_pipelines import random_pipeline
 from tests.encoder_calls import encoder_calls
-from tests.unit.segmenters import tiny_sam
-
-TINY = Sizes(
-    language_sizes(64, 96, 2, 2, 300),
-    vision_sizes(16, 24, 3, 2, image_size=28),
-    tiny_sam.CONFIG,
-    PartTypes(torch.float32, torch.float32),
-)
+from tests.unit.eval.timings.sizes import TINY
 
 
 def test_both_ways_ask_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     pictures = evaluation.asked_pictures()
     assert len(pictures) == evaluation.PICTURES
     assert all(len(picture.questions) == 4 for picture in pictures)
-    pipeline = large_pipeline(torch.device("cpu"), TINY)
+    pipeline = random_pipeline(torch.device("cpu"), TINY)
     tower = encoder_calls(pipeline.model.backbone.base_model.vision_tower)
     sam = encoder_calls(pipeline.model.segmenter.image_encoder)
     judged = []
@@ -52,8 +43,7 @@ def test_both_ways_ask_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluation, "PICTURES", 1)
-    found = evaluation.compare(large_pipeline(torch.device("cpu"), TINY), repeats=1)
-    slow, fast = found["one_by_one_samples_per_second"], found["samples_per_second"]
-    assert found["ratio"] == pytest.approx(fast / slow)
+    found = evaluation.compare(random_pipeline(torch.device("cpu"), TINY), rounds=1)
+    assert found.median > 0 and found.ratio is not None and found.unit == "questions/s"
     (entry,) = [one for one in entry_points(group=BENCHMARK_GROUP) if one.name == "eval"]
     assert entry.load() is evaluation.measure

@@ -1,0 +1,69 @@
+"""The most memory that some work took, of this process and of a GPU."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+_RESET = Path("/proc/self/clear_refs")
+_STATUS = Path("/proc/self/status")
+
+
+@dataclass(frozen=True)
+class Peak:
+    """Memory in bytes.
+
+    Attributes:
+        before: What was in use when the work began, models included.
+        most: The most that was in use until it ended.
+    """
+
+    before: float
+    most: float
+
+    @property
+    def added(self) -> float:
+        """What the work took for itself."""
+        return self.most - self.before
+
+
+def measure_peak(run: Callable[[], object], device: torch.device) -> Peak | None:
+    """Run something and tell how much memory there was in use meanwhile.
+
+    Args:
+        run: What.
+        device: A GPU, whose own memory counts; for the CPU that of this process does.
+
+    Returns:
+        None where the system does not tell: the memory of a process elsewhere than on Linux.
+    """
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        run()
+        return Peak(before, torch.cuda.max_memory_allocated(device))
+    if not _reset_peak():
+        return None
+    before = _status("VmRSS")
+    run()
+    return Peak(before, _status("VmHWM"))
+
+
+def _status(name: str) -> float:
+    lines = _STATUS.read_text(encoding="ascii").splitlines()
+    value = next(line for line in lines if line.startswith(f"{name}:"))
+    return float(value.split()[1]) * 1024
+
+
+def _reset_peak() -> bool:
+    """Let the kernel count the peak from now on."""
+    try:
+        _RESET.write_text("5", encoding="ascii")
+    except OSError:
+        return False
+    return True
