@@ -44,9 +44,9 @@ def measure_peak(run: Callable[[], object], device: torch.device) -> Peak | None
     gc.collect()
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-        before = torch.cuda.memory_allocated(device)
+        allocated = torch.cuda.memory_allocated(device)
         run()
-        return Peak(before, torch.cuda.max_memory_allocated(device))
+        return Peak(allocated, torch.cuda.max_memory_allocated(device))
     if not _reset_peak():
         return None
     before = _status("VmRSS")

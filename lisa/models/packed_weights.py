@@ -135,9 +135,9 @@ def _pack(owner: nn.Module) -> int:
         for name, child in owner.named_children()
         if type(child) is nn.Linear and child.weight.numel() >= SMALLEST
     }
-    groups = [names for names in _READ_THE_SAME if large.keys() >= set(names)]
+    groups = [list(names) for names in _READ_THE_SAME if large.keys() >= set(names)]
     grouped = {name for names in groups for name in names}
-    groups += [(name,) for name in large if name not in grouped]
+    groups += [[name] for name in large if name not in grouped]
     for names in groups:
         layers = [large[name] for name in names]
         product = PackedProduct(layers)
