@@ -4,8 +4,9 @@ Each dialogue has two to four questions in held-out wordings. The model reads it
 question as it should have gone, and then
 
 - has to call the right tool, or none, with arguments that the tool takes ("right call"),
-- has to mean the right segment ("references": of the questions that say "it", "this" or "the other
-  one", those whose call names it; "arguments": those of all kinds of references),
+- has to mean the right segments ("references": of the questions that mean things found before, as
+  "#2" or "it" or "the other one", those whose call names all of them; "right arguments" asks for
+  all of a call),
 - gets what the tool would have answered and has to say it ("answers": the words of the generator,
   to the letter; "numbers and names": all of them, and no others).
 """
@@ -53,6 +54,8 @@ class JudgedTurn:
         said: What the model wrote first.
         is_right_call: The right tool, or rightly none, with arguments that the tool takes.
         has_right_arguments: And they are those that were meant; None where there are none.
+        names_what_was_meant: Whether a call, of whatever tool, names every segment that the right
+            one names; None where that is none.
         answer: What it said after the tool's answer; None where no tool is needed.
         expected: What it should have said.
     """
@@ -61,6 +64,7 @@ class JudgedTurn:
     said: str
     is_right_call: bool
     has_right_arguments: bool | None
+    names_what_was_meant: bool | None
     answer: str | None
     expected: str | None
 
@@ -114,6 +118,25 @@ def judge(turn: DialogueTurn, said: str) -> tuple[bool, bool | None]:
     return is_right, is_right and dict(call.arguments) == dict(turn.call.arguments)
 
 
+def names_what_was_meant(turn: DialogueTurn, said: str) -> bool | None:
+    """Tell whether a call names all segments that it had to; None if it had to name none."""
+    meant = set() if turn.call is None else _segment_names(turn.call)
+    if not meant:
+        return None
+    try:
+        call = read_call(said)
+    except DataError:
+        return False
+    return call is not None and meant <= _segment_names(call)
+
+
+def _segment_names(call: ToolCall) -> set[str]:
+    values: list[object] = []
+    for value in call.arguments.values():
+        values += value if isinstance(value, list) else [value]
+    return {value for value in values if isinstance(value, str) and value.startswith("#")}
+
+
 def judge_dialogue(pipeline: LisaPipeline, picture: Picture, dialogue: Dialogue) -> JudgedTurn:
     """Ask a model the last question of a dialogue, and again with the tool's answer."""
     from lisa.models import Reading
@@ -126,7 +149,8 @@ def judge_dialogue(pipeline: LisaPipeline, picture: Picture, dialogue: Dialogue)
         # Behind the question stand the call and what the tool answers.
         answer = _say(pipeline, image, _until(dialogue, turn.question + 3), reading)
         expected = dialogue.conversation.messages[-1].text
-    return JudgedTurn(turn, said, *judge(turn, said), answer, expected)
+    named = names_what_was_meant(turn, said)
+    return JudgedTurn(turn, said, *judge(turn, said), named, answer, expected)
 
 
 def _say(
@@ -150,20 +174,16 @@ def _until(dialogue: Dialogue, end: int) -> Conversation:
 def report_of(judged: Sequence[JudgedTurn]) -> dict[str, Any]:
     """Sum up; shares in [0, 1], None where there is nothing to judge."""
     called = [one for one in judged if one.turn.call is not None]
+    referring = [one for one in judged if one.names_what_was_meant is not None]
     kinds = sorted({one.turn.kind for one in judged})
     return {
         "dialogues": len(judged),
         "right call": _share([one.is_right_call for one in judged]),
         "right arguments": _share([one.has_right_arguments is True for one in called]),
+        "references": _share([bool(one.names_what_was_meant) for one in referring]),
+        "questions with references": len(referring),
         "references from context": _share(
-            [one.has_right_arguments is True for one in judged if one.turn.reference == "context"]
-        ),
-        "questions with such references": sum(one.turn.reference == "context" for one in judged),
-        "references by name": _share(
-            [one.has_right_arguments is True for one in judged if one.turn.reference == "name"]
-        ),
-        "references by words": _share(
-            [one.has_right_arguments is True for one in judged if one.turn.reference == "words"]
+            [bool(one.names_what_was_meant) for one in referring if one.turn.reference == "context"]
         ),
         "answers": _share([one.answer == one.expected for one in called]),
         "numbers and names": _share([_facts(one.answer) == _facts(one.expected) for one in called]),

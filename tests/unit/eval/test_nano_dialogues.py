@@ -3,7 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from eval.nano.dialogues import held_out_dialogues, is_valid, judge, judge_dialogue, report_of
+from eval.nano.dialogues import (
+    held_out_dialogues,
+    is_valid,
+    judge,
+    judge_dialogue,
+    names_what_was_meant,
+    report_of,
+)
 from eval.nano.read_scenes import load_scenes
 from lisa.data.dialogues import DialogueTurn
 from lisa.tool_calls import ToolCall, write_call
@@ -87,3 +94,22 @@ def test_judgements() -> None:
     answers = DialogueTurn("show", 0, None, "none")
     assert judge(answers, "It is the cup [SEG].") == (True, None)
     assert judge(answers, write_call(ToolCall("tag", {}))) == (False, None)
+
+
+@pytest.mark.parametrize(
+    ("said", "resolved"),
+    [
+        (ToolCall("measure", {"what": "distance", "segments": ["#2", "#1"]}), True),
+        (ToolCall("relate", {"subject": "#1", "object": "#2"}), True),
+        (ToolCall("measure", {"what": "distance", "segments": ["#1", "cup"]}), False),
+        (ToolCall("tag", {}), False),
+    ],
+)
+def test_a_reference_is_resolved_by_a_call_that_names_all_it_means(said, resolved) -> None:
+    right = ToolCall("measure", {"what": "distance", "segments": ["#1", "#2"]})
+    turn = DialogueTurn("measure", 0, right, "context")
+    assert names_what_was_meant(turn, write_call(said)) == resolved
+    assert not names_what_was_meant(turn, "They are close.")
+    assert not names_what_was_meant(turn, "<tool_call>{")
+    nothing = DialogueTurn("tag", 0, ToolCall("tag", {}), "none")
+    assert names_what_was_meant(nothing, write_call(said)) is None
