@@ -103,6 +103,7 @@ def test_options_reach_the_pipeline(picture: Path, tmp_path: Path, pipeline):
     arguments = (
         "--model some/where --revision v1 --offline --device cpu --dtype bfloat16 "
         "--segmenter-dtype float32 --template vicuna_v1 --vision-tower clip --load-in-8bit "
+        "--no-packed-weights "
         "--max-new-tokens 9"
     ).split()
     out = ["--out", str(tmp_path / "out")]
@@ -117,6 +118,7 @@ def test_options_reach_the_pipeline(picture: Path, tmp_path: Path, pipeline):
         "template": "vicuna_v1",
         "vision_tower": "clip",
         "quantize": "8bit",
+        "pack_weights": False,
         "question": "cup?",
         "max_new_tokens": 9,
     }
