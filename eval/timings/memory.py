@@ -9,6 +9,10 @@ from pathlib import Path
 
 import torch
 
+from lisa.measurement import Measurement
+
+MIB = 1 << 20
+
 _RESET = Path("/proc/self/clear_refs")
 _STATUS = Path("/proc/self/status")
 
@@ -29,6 +33,15 @@ class Peak:
     def added(self) -> float:
         """What the work took for itself."""
         return self.most - self.before
+
+
+def added_memory(ours: Peak, baseline: Peak) -> Measurement:
+    """Compare what two ways of working took for themselves.
+
+    What was freed before may serve all of a small piece of work, so each counts as 1 MiB at least.
+    """
+    mine, theirs = (max(one.added, MIB) / MIB for one in (ours, baseline))
+    return Measurement.of([mine], "MiB", [theirs])
 
 
 def measure_peak(run: Callable[[], object], device: torch.device) -> Peak | None:

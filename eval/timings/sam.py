@@ -14,14 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from eval.timings.ceiling import measure_ceiling
-from eval.timings.memory import measure_peak
+from eval.timings.memory import added_memory, measure_peak
 from eval.timings.original_way import original_image_encoder
 from eval.timings.work import count_work
 from lisa.measurement import Measurement, in_turns, seconds
 from lisa.models.segmenters import PRESETS, SamConfig, SamSegmenter
 
 ROUNDS = 3
-_MIB = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -77,9 +76,7 @@ def compare(case: Case, device: torch.device, rounds: int = ROUNDS) -> dict[str,
     }
     mine, theirs = measure_peak(run, device), measure_peak(run_original, device)
     if mine is not None and theirs is not None:
-        # A page of memory at least: what was freed before may serve all of a small pass.
-        added = [max(one.added, _MIB) / _MIB for one in (mine, theirs)]
-        found["memory"] = Measurement.of(added[:1], "MiB", added[1:])
+        found["memory"] = added_memory(mine, theirs)
     work = count_work(run)
     ceiling = measure_ceiling(device, case.dtype)
     shares = [ceiling.share(work.flops, work.bytes, took) for took in taken]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from eval.timings.ceiling import measure_ceiling
-from eval.timings.memory import measure_peak
+from eval.timings.memory import MIB, added_memory, measure_peak
 from eval.timings.original_way import OriginalWay
 from eval.timings.work import count_work
 from lisa.demo import demo_picture
@@ -27,9 +27,8 @@ if TYPE_CHECKING:
 
 NEW_TOKENS = 12
 ROUNDS = 5
-FIRST = "Which of these is mashed into guacamole?"
+ASKED = Conversation().ask("Which of these is mashed into guacamole?", 0)
 SECOND = "Thank you, and now please show me the thing that people use for drinking coffee."
-_MIB = 1 << 20
 
 
 def measure() -> dict[str, Measurement]:
@@ -46,7 +45,7 @@ def measure() -> dict[str, Measurement]:
     from lisa.devices import limit_threads
 
     threads = limit_threads()
-    found = {"threads": Measurement(threads, 0.0, "threads")}
+    found = {"threads": Measurement.of([threads], "threads")}
     for name, load in _shapes():
         try:
             found |= {f"{name}_{what}": value for what, value in compare(load).items()}
@@ -82,10 +81,8 @@ def compare(load: Callable[[bool], LisaPipeline], rounds: int = ROUNDS) -> dict[
     device = pipeline.model.device
     mine, theirs = (measure_peak(one.first_turn, device) for one in (ours, original))
     if mine is not None and theirs is not None:
-        found["first_turn_memory"] = Measurement.of(
-            [max(mine.added, _MIB) / _MIB], "MiB", [theirs.added / _MIB]
-        )
-        found["peak_memory"] = Measurement(mine.most / _MIB, 0.0, "MiB")
+        found["first_turn_memory"] = added_memory(mine, theirs)
+        found["peak_memory"] = Measurement.of([mine.most / MIB], "MiB")
     work, slow_work = (count_work(one.first_turn) for one in (ours, original))
     found["first_turn_work"] = Measurement.of([work.flops / 1e9], "GFLOP", [slow_work.flops / 1e9])
     ceiling = measure_ceiling(device, pipeline.model.backbone.dtype)
@@ -95,29 +92,28 @@ def compare(load: Callable[[bool], LisaPipeline], rounds: int = ROUNDS) -> dict[
 
 
 class _Ours:
-    """Turns as `lisa chat` takes them: what was encoded and read stays."""
+    """Turns as `lisa chat` takes them: what was encoded and read stays.
+
+    Attributes:
+        asked_again: The conversation up to the second question, once the first turn is over.
+    """
 
     def __init__(self, pipeline: LisaPipeline, image: Image.Image) -> None:
         self._pipeline, self._image = pipeline, image
-        self._asked = Conversation().ask(FIRST, 0)
-
-    @property
-    def asked_again(self) -> Conversation:
-        """The conversation up to the second question."""
-        return self._asked_again
+        self.asked_again = Conversation()
 
     def first_turn(self) -> float:
         return seconds(self._first)
 
     def second_turn(self) -> float:
-        return seconds(lambda: self._answer(self._asked_again))
+        return seconds(lambda: self._answer(self.asked_again))
 
     def _first(self) -> None:
         from lisa.models import Reading
 
         self._reading = Reading()
         self._encoded = self._pipeline.encode(self._image)
-        self._asked_again = self._answer(self._asked).ask(SECOND)
+        self.asked_again = self._answer(ASKED).ask(SECOND)
 
     def _answer(self, conversation: Conversation) -> Conversation:
         # The same number of tokens with all weights, or the times do not compare.
@@ -138,7 +134,7 @@ class _Original:
         self._way, self._image = way, image
 
     def first_turn(self) -> float:
-        return self.second_turn(Conversation().ask(FIRST, 0))
+        return self.second_turn(ASKED)
 
     def second_turn(self, conversation: Conversation) -> float:
         return seconds(lambda: self._way.answer(self._image, conversation, NEW_TOKENS))
