@@ -24,8 +24,11 @@ class RelationWords(NamedTuple):
 
 
 def label(name: str, what: str | None) -> str:
-    """Return how a segment is called: "#2 cup", or "#2" if nobody knows what it shows."""
-    return name if not what else f"{name} {what}"
+    """Return how a segment is called: "#2 cup", or "#2" if nobody knows what it shows.
+
+    What is absent has no name, only words: "zebra".
+    """
+    return " ".join(part for part in (name, what) if part)
 
 
 def note(labels: Sequence[str]) -> str:

@@ -3,7 +3,7 @@
 The rules are few and plain: take the words between the last clause border (punctuation or an
 earlier mask token) and the token; cut them behind the last verb or linking word; drop articles and
 prepositions in front. "It is the alarm clock [SEG]." gives "alarm clock", "Sure, [SEG]." gives
-nothing.
+nothing. "in the picture" at the end says nothing about the thing.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ _EMPTY = frozenset(
     results segmentation mask masks image picture one ones i you we certainly absolutely
     answer""".split()
 )
+# Where everything is that an answer speaks of: "there is no zebra in the picture".
+_PLACES = [["in", "the", what] for what in ("picture", "image", "photo", "photograph")]
 _BORDER = re.compile(r"[.,;:!?()\"“”\n\[\]]+")
 _WORD = re.compile(r"[^\s]+")
 
@@ -60,6 +62,8 @@ def _subject(words: list[str]) -> list[str]:
 
 
 def _trimmed(words: list[str]) -> str | None:
+    if [word.lower() for word in words[-3:]] in _PLACES:
+        words = words[:-3]
     while words and words[0].lower() in _OPENERS:
         words = words[1:]
     if all(word.lower() in _EMPTY for word in words):

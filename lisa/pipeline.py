@@ -25,7 +25,7 @@ from lisa.errors import CheckpointError
 from lisa.hub import NANO, resolve
 from lisa.images import ImageSource, open_image
 from lisa.models import EncodedImage, LisaModel, Reading
-from lisa.models.packed_weights import can_pack_weights, pack_large_weights
+from lisa.models.packing import can_pack_weights, pack_large_weights
 from lisa.models.region_prompts import region_prompts
 from lisa.models.teacher_forcing import last_masks
 from lisa.processor import ImageInputs, LisaProcessor, check_settings, shown_image

@@ -49,7 +49,7 @@ def answer_segments(
     """
     token_ids = output.token_ids[row].tolist()
     text = processor.decode_answer(token_ids)
-    masks = iter(output.mask_logits[row])
+    masks = output.masks_of(row)
     segments = []
     end = 0
     for place, token in enumerate(token_ids):

@@ -102,7 +102,7 @@ class OriginalWay:
         places = places[places < hidden.shape[1] - begun + 1] + begun - 1
         shown = torch.zeros_like(places)
         masks, _ = model.decode_masks(hidden[0, places], shown, [picture])
-        return () if masks is None else masks.mask_logits
+        return () if masks is None else tuple(masks.mask_logits)
 
 
 def original_image_encoder(config: SamConfig, encoder: nn.Module) -> nn.Module:

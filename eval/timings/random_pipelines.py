@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from transformers import CLIPImageProcessorPil, PreTrainedTokenizerFast
 
 from lisa.models import LisaModel
-from lisa.models.packed_weights import can_pack_weights, pack_large_weights
+from lisa.models.packing import can_pack_weights, pack_large_weights
 from lisa.models.segmenters import PRESETS, SegmenterConfig
 from lisa.pipeline import LisaPipeline
 from lisa.processor import LisaProcessor, ProcessorSettings

@@ -26,12 +26,12 @@ from lisa.models.backbone import (
 )
 from lisa.models.language_inputs import deep_features, language_inputs, picture_of_row
 from lisa.models.losses import loss_sums
+from lisa.models.mask_logits import MaskLogits
 from lisa.models.outputs import (
     DecodedMasks,
     EncodedImage,
     GenerateOutput,
     LisaOutput,
-    masks_by_row,
     pair_masks,
 )
 from lisa.models.parts import LisaParts
@@ -44,7 +44,6 @@ from lisa.models.segmenters import (
     SegmenterFeatures,
 )
 from lisa.tokens import IGNORE_INDEX
-from lisa.transforms import logits_to_original
 from lisa.types import ImageSize
 
 
@@ -232,11 +231,8 @@ class LisaModel(LisaParts):
                     masks, rows, gt_masks, [ready[i].resized_size for i in index.tolist()]
                 )
             sums = loss_sums(logits, keep, labels, compared, self.segmenter.image_size)
-        sizes = [ready[i].original_size for i in index.tolist()]
-        mask_logits = masks_by_row(masks, rows, sizes)
-        return LisaOutput(
-            logits, keep, hidden, positions, states, masks, mask_logits, sums, tuple(ready)
-        )
+        sizes = tuple(ready[i].original_size for i in index.tolist())
+        return LisaOutput(logits, keep, hidden, positions, states, masks, sizes, sums, tuple(ready))
 
     def _encode_batch(
         self,
@@ -322,14 +318,13 @@ class LisaModel(LisaParts):
             seg_offset(self.config.seg_state),
         )
         masks, ready = self.decode_masks(states, index[positions[:, 0]], ready)
-        rows = positions[:, 0].tolist()
         return GenerateOutput(
             [ids[:n] for ids, n in zip(answers.token_ids, answers.lengths, strict=True)],
             positions,
             states,
             [p[:n] for p, n in zip(answers.probabilities, answers.lengths, strict=True)],
             masks,
-            masks_by_row(masks, rows, [ready[i].original_size for i in index.tolist()]),
+            tuple(ready[i].original_size for i in index.tolist()),
             tuple(ready),
         )
 
@@ -387,13 +382,11 @@ class LisaModel(LisaParts):
         embeddings = self.mask_projection(inputs)
         prompts, auxiliary = self.prompt_head(inputs, embeddings, features, local)
         decoded = self.segmenter.decode(features, local, prompts)
-        mask_logits = tuple(
-            logits_to_original(
-                decoded.logits[seg],
-                self.segmenter.image_size,
-                ready[used[i]].resized_size,
-                ready[used[i]].original_size,
-            )[0]
-            for seg, i in enumerate(local.tolist())
+        shown = [ready[used[i]] for i in local.tolist()]
+        mask_logits = MaskLogits(
+            decoded.logits[:, 0],
+            self.segmenter.image_size,
+            [picture.resized_size for picture in shown],
+            [picture.original_size for picture in shown],
         )
         return DecodedMasks(embeddings, decoded.logits, decoded.iou, mask_logits, auxiliary), ready

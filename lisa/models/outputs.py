@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from lisa.errors import DataError
 from lisa.models.losses import ComparedMask, LossSums
+from lisa.models.mask_logits import MaskLogits
 from lisa.models.segmenters import SegmenterFeatures
 from lisa.types import ImageSize
 
@@ -70,14 +71,15 @@ class DecodedMasks:
         embeddings: (S, C) output of the mask projection.
         low_res_logits: (S, 1, 4h, 4w) of the segmenter's frame.
         iou: (S, 1) the segmenter's own estimate.
-        mask_logits: One float32 tensor (H, W) per `[SEG]`, at the size of its picture.
+        mask_logits: One float32 tensor (H, W) per `[SEG]`, at the size of its picture, made when
+            it is asked for.
         auxiliary_logits: (S, 1, h, w) of the prompt head, or None.
     """
 
     embeddings: Tensor
     low_res_logits: Tensor
     iou: Tensor
-    mask_logits: tuple[Tensor, ...]
+    mask_logits: MaskLogits
     auxiliary_logits: Tensor | None
 
 
@@ -92,7 +94,7 @@ class LisaOutput:
         seg_positions: (S, 2) conversation and position of the state that became each prompt.
         seg_states: (S, D) those states.
         masks: The decoded masks; None if the batch has no `[SEG]`.
-        mask_logits: Per conversation, float32 (S_i, H, W) at the size of its picture.
+        sizes: Per conversation the size of its picture.
         losses: Sums with counts; None without labels and masks to compare with.
         images: The pictures, with the features that this call computed.
     """
@@ -103,9 +105,14 @@ class LisaOutput:
     seg_positions: Tensor
     seg_states: Tensor
     masks: DecodedMasks | None
-    mask_logits: list[Tensor]
+    sizes: tuple[ImageSize, ...]
     losses: LossSums | None
     images: tuple[EncodedImage, ...]
+
+    @property
+    def mask_logits(self) -> list[Tensor]:
+        """Per conversation, float32 (S_i, H, W) at the size of its picture; made at each access."""
+        return masks_by_row(self.masks, self.seg_positions, self.sizes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +126,7 @@ class GenerateOutput:
         seg_states: (S, D) those states, after the final norm.
         token_probabilities: Per conversation (T_i,) probability of each new token at its step.
         masks: The decoded masks; None if no `[SEG]` was emitted (the segmenter then did not run).
-        mask_logits: Per conversation, float32 (S_i, H, W) at the size of its picture.
+        sizes: Per conversation the size of its picture.
         images: The pictures, with the features that this call computed.
     """
 
@@ -128,26 +135,39 @@ class GenerateOutput:
     seg_states: Tensor
     token_probabilities: list[Tensor]
     masks: DecodedMasks | None
-    mask_logits: list[Tensor]
+    sizes: tuple[ImageSize, ...]
     images: tuple[EncodedImage, ...]
+
+    @property
+    def mask_logits(self) -> list[Tensor]:
+        """Per conversation, float32 (S_i, H, W) at the size of its picture; made at each access."""
+        return masks_by_row(self.masks, self.seg_positions, self.sizes)
+
+    def masks_of(self, row: int) -> Iterator[Tensor]:
+        """Give the logits (H, W) of one conversation's masks, of which one exists at a time."""
+        for seg, owner in enumerate(self.seg_positions[:, 0].tolist()):
+            if owner == row:
+                assert self.masks is not None
+                yield self.masks.mask_logits[seg]
 
 
 def masks_by_row(
-    masks: DecodedMasks | None, rows: Sequence[int], sizes: Sequence[ImageSize]
+    masks: DecodedMasks | None, seg_positions: Tensor, sizes: Sequence[ImageSize]
 ) -> list[Tensor]:
     """Stack the masks of each conversation.
 
     Args:
         masks: Of S `[SEG]` tokens; None if S is 0.
-        rows: Conversation of each `[SEG]`.
+        seg_positions: (S, 2), the first column the conversation of each.
         sizes: Picture size of each conversation.
 
     Returns:
         Per conversation float32 (S_i, H, W); S_i may be 0.
     """
     found: list[list[Tensor]] = [[] for _ in sizes]
-    for row, mask in zip(rows, masks.mask_logits if masks is not None else (), strict=True):
-        found[row].append(mask)
+    for seg, row in enumerate(seg_positions[:, 0].tolist()):
+        assert masks is not None
+        found[row].append(masks.mask_logits[seg])
     return [
         torch.stack(group) if group else torch.zeros((0, *size))
         for group, size in zip(found, sizes, strict=True)
@@ -184,11 +204,11 @@ def pair_masks(
     maps: Sequence[Tensor | None] = [None] * len(targets)
     if masks.auxiliary_logits is not None:
         maps = [one[0] for one in masks.auxiliary_logits]
-    for logits, target in zip(masks.mask_logits, targets, strict=True):
-        if logits.shape != target.shape:
+    for size, target in zip(masks.mask_logits.sizes, targets, strict=True):
+        if tuple(size) != tuple(target.shape):
             raise DataError(
-                f"A mask has shape {tuple(target.shape)}, its picture {tuple(logits.shape)}: give "
-                "masks at the size of the picture."
+                f"A mask has shape {tuple(target.shape)}, its picture {tuple(size)}: give masks at "
+                "the size of the picture."
             )
     return [
         ComparedMask(logits, target.to(logits.device), one, resized_sizes[row])

@@ -10,6 +10,7 @@ from torch import Tensor
 from lisa.models.backbone import counts_on_grids, last_states
 from lisa.models.language_inputs import deep_features, language_inputs
 from lisa.models.lisa_model import LisaModel
+from lisa.models.mask_logits import MaskLogits
 from lisa.models.outputs import EncodedImage
 from lisa.models.seg_rule import seg_source_positions
 
@@ -21,7 +22,7 @@ def last_masks(
     attention_mask: Tensor,
     images: Sequence[EncodedImage],
     image_index: Tensor,
-) -> tuple[list[Tensor], tuple[EncodedImage, ...]]:
+) -> tuple[MaskLogits, tuple[EncodedImage, ...]]:
     """Decode the mask of the last `[SEG]` of each conversation.
 
     Args:
@@ -56,4 +57,4 @@ def last_masks(
     states = steps[-1][torch.arange(len(rows), device=input_ids.device), places]
     masks, ready = model.decode_masks(states, image_index.to(states.device), ready)
     assert masks is not None, "every conversation points at something"
-    return list(masks.mask_logits), tuple(ready)
+    return masks.mask_logits, tuple(ready)

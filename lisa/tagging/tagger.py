@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from lisa.devices import choose_device, choose_dtype
+from lisa.devices import choose_device, choose_dtype, pictures_at_once
 from lisa.errors import CheckpointError, ConfigError
 from lisa.images import ImageSource, open_image
 from lisa.tagging.checkpoint import TaggingFiles, find_files, load_model, save_model, write_json
@@ -127,13 +127,14 @@ class Tagger:
     # --- Asking -----------------------------------------------------------------------------------
 
     def __call__(
-        self, images: Sequence[ImageSource], *, batch_size: int = 8
+        self, images: Sequence[ImageSource], *, batch_size: int | None = None
     ) -> list[tuple[Tag, ...]]:
         """Returns the tags of each picture, in the order of the tag list.
 
         Args:
             images: Pictures, as `lisa.images.open_image` takes them.
-            batch_size: Pictures that are encoded together; the result does not depend on it.
+            batch_size: Pictures that are encoded together; the result does not depend on it. None
+                takes what pays: several on a GPU, one on a CPU.
 
         Raises:
             ImageError: If a picture cannot be opened.
@@ -142,7 +143,9 @@ class Tagger:
         """
         return [self.found(row) for row in self.probabilities(images, batch_size=batch_size)]
 
-    def probabilities(self, images: Sequence[ImageSource], *, batch_size: int = 8) -> Tensor:
+    def probabilities(
+        self, images: Sequence[ImageSource], *, batch_size: int | None = None
+    ) -> Tensor:
         """Returns the probability of every tag in every picture, float32 (B, C) on the CPU.
 
         Args and raises: as `__call__`.
@@ -150,12 +153,17 @@ class Tagger:
         rows = [self._probabilities(part) for part in self._batches(images, batch_size)]
         return torch.cat(rows) if rows else torch.zeros(0, len(self.tags))
 
-    def _batches(self, images: Sequence[ImageSource], size: int) -> Iterator[list[Image.Image]]:
+    def _batches(
+        self, images: Sequence[ImageSource], batch_size: int | None
+    ) -> Iterator[list[Image.Image]]:
         check_list(images)
         if not self.tags:
             raise ConfigError("the tagger has no tags yet: add words with `with_words`.")
-        for start in range(0, len(images), max(1, size)):
-            yield [open_image(image) for image in images[start : start + max(1, size)]]
+        if batch_size is None:
+            batch_size = pictures_at_once(self.model.device)
+        size = max(1, batch_size)
+        for start in range(0, len(images), size):
+            yield [open_image(image) for image in images[start : start + size]]
 
     def encode(self, images: Sequence[Image.Image]) -> Tensor:
         """Returns the image tokens (B, 1 + P, D) of opened pictures, on the model's device."""

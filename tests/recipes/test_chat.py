@@ -26,7 +26,7 @@ REASON = "Which of these is mashed into guacamole?"
 FOLLOW_UP = "How large is #1?"
 RELATION = "What is above #1?"
 COUNT = "How many fruits are there?"
-SHOWN = "And where is the strawberry?"
+SHOWN = "Segment the strawberry."
 ABSENT = "Is there a zebra?"
 
 

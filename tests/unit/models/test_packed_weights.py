@@ -4,19 +4,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
 from eval.timings.work import count_work
 from lisa.errors import CheckpointError
-from lisa.models import packed_weights
-from lisa.models.packed_weights import (
-    PackedLinear,
-    PackedProduct,
-    can_pack_weights,
-    pack_large_weights,
-)
+from lisa.models import packing
+from lisa.models.packed_layers import PackedLlamaLayer
+from lisa.models.packed_weights import PackedLinear, PackedProduct
+from lisa.models.packing import can_pack_weights, pack_large_weights
 from lisa.pipeline import LisaPipeline
 from tests.tiny import picture, tiny_model, tiny_processor
 
@@ -43,6 +40,7 @@ def three_layers() -> tuple[list[nn.Linear], list[PackedLinear]]:
     return plain, [PackedLinear(one, product, place) for place, one in enumerate(plain)]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), max_size=20))
 def test_layers_that_share_a_product_may_be_asked_in_any_order(calls) -> None:
     plain, packed = three_layers()
@@ -78,15 +76,22 @@ def test_threads_do_not_get_each_others_parts() -> None:
         list(pool.map(ask, range(4)))
 
 
-def test_a_model_answers_the_same(monkeypatch) -> None:
+@pytest.mark.parametrize("whole_layers", [True, False])
+def test_a_model_answers_the_same(monkeypatch, whole_layers: bool) -> None:
+    if not whole_layers:
+        monkeypatch.setattr(packing, "is_plain_llama_layer", lambda layer: False)
     plain = LisaPipeline(tiny_model(), tiny_processor())
     packed = LisaPipeline(tiny_model(), tiny_processor())
     assert pack_large_weights(packed.model.backbone) == 0  # nothing to gain in a tiny model
-    monkeypatch.setattr(packed_weights, "SMALLEST", 1)
+    monkeypatch.setattr(packing, "SMALLEST", 1)
     layers = pack_large_weights(packed.model.backbone)
-    language = packed.model.backbone.base_model.language_model
-    assert layers == sum(isinstance(one, PackedLinear) for one in packed.model.modules())
-    assert layers == 7 * len(language.layers) + 1
+    kinds = [type(one) for one in packed.model.modules()]
+    depth = len(packed.model.backbone.base_model.language_model.layers)
+    assert layers == 7 * depth + 1
+    if whole_layers:
+        assert (kinds.count(PackedLlamaLayer), kinds.count(PackedLinear)) == (depth, 1)
+    else:
+        assert (kinds.count(PackedLlamaLayer), kinds.count(PackedLinear)) == (0, layers)
     for seed in range(3):
         image = picture(33, 50, seed=seed)
         one, other = (each(image, "Where is it?", max_new_tokens=8) for each in (plain, packed))
@@ -96,7 +101,7 @@ def test_a_model_answers_the_same(monkeypatch) -> None:
 
 
 def test_a_packed_model_is_not_saved_without_its_weights(monkeypatch, tmp_path) -> None:
-    monkeypatch.setattr(packed_weights, "SMALLEST", 1)
+    monkeypatch.setattr(packing, "SMALLEST", 1)
     model = tiny_model()
     pack_large_weights(model.backbone)
     with pytest.raises(CheckpointError, match="pack_weights=False"):
@@ -104,7 +109,7 @@ def test_a_packed_model_is_not_saved_without_its_weights(monkeypatch, tmp_path) 
 
 
 def test_pipelines_pack_unless_told_otherwise(monkeypatch, tmp_path) -> None:
-    monkeypatch.setattr(packed_weights, "SMALLEST", 1)
+    monkeypatch.setattr(packing, "SMALLEST", 1)
     tiny_model().save_pretrained(tmp_path)
     tiny_processor().save_pretrained(tmp_path)
 

@@ -27,7 +27,7 @@ def all_finite(found: dict[str, Measurement]) -> bool:
 
 def test_all_are_found() -> None:
     names = {entry.name for entry in entry_points(group=BENCHMARK_GROUP)}
-    assert names == {"chat", "eval", "load", "sam", "segment", "tag", "train"}
+    assert names == {"chat", "eval", "large", "load", "sam", "segment", "tag", "train"}
 
 
 def test_segment() -> None:

@@ -1,0 +1,81 @@
+"""Which layers of a language model are packed, and when that pays."""
+
+from __future__ import annotations
+
+import platform
+from typing import Any, cast
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+
+from lisa.models.packed_layers import PackedLlamaLayer, PassInputs, is_plain_llama_layer
+from lisa.models.packed_weights import PackedLinear, PackedProduct
+
+SMALLEST = 1 << 16
+"""Entries of a weight matrix below which there is nothing to gain."""
+
+_READ_THE_SAME = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
+"""Layers of one module that transformers gives the same tensor, one after the other."""
+
+
+def can_pack_weights(backbone: PreTrainedModel) -> bool:
+    """Tell whether packing pays: float32 on an x86 CPU, with a torch that has oneDNN."""
+    return (
+        backbone.device.type == "cpu"
+        and backbone.dtype == torch.float32
+        and not getattr(backbone, "is_quantized", False)
+        and platform.machine().lower() in ("x86_64", "amd64")
+        and torch.backends.mkldnn.is_available()
+        and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
+    )
+
+
+def pack_large_weights(backbone: PreTrainedModel) -> int:
+    """Pack the language model's large matrices in place; the embedding stays.
+
+    Layers of Llama models are packed as a whole, other models linear layer by linear layer.
+
+    Args:
+        backbone: An image-text-to-text model for which packing pays.
+
+    Returns:
+        How many linear layers were packed.
+    """
+    language = cast(nn.Module, cast(Any, backbone.base_model).language_model)
+    inputs = PassInputs()
+    packed = sum(_pack_layers(owner, inputs) for owner in list(language.modules()))
+    # What remains of the language model; the head is a child of the backbone.
+    return packed + sum(_pack_linear(owner) for owner in [backbone, *language.modules()])
+
+
+def _pack_layers(owner: nn.Module, inputs: PassInputs) -> int:
+    """Pack the children of a module that are Llama layers; return of how many linear layers."""
+    packed = 0
+    for name, child in owner.named_children():
+        if not is_plain_llama_layer(child):
+            continue
+        linear = [one for one in child.modules() if isinstance(one, nn.Linear)]
+        if min(one.weight.numel() for one in linear) >= SMALLEST:
+            setattr(owner, name, PackedLlamaLayer(cast(Any, child), inputs))
+            packed += len(linear)
+    return packed
+
+
+def _pack_linear(owner: nn.Module) -> int:
+    """Pack the children of a module that are linear layers; return how many."""
+    # Not subclasses of a linear layer: those have weights of their own kind.
+    large = {
+        name: child
+        for name, child in owner.named_children()
+        if type(child) is nn.Linear and child.weight.numel() >= SMALLEST
+    }
+    groups = [list(names) for names in _READ_THE_SAME if large.keys() >= set(names)]
+    grouped = {name for names in groups for name in names}
+    groups += [[name] for name in large if name not in grouped]
+    for names in groups:
+        layers = [large[name] for name in names]
+        product = PackedProduct(layers)
+        for place, (name, layer) in enumerate(zip(names, layers, strict=True)):
+            setattr(owner, name, PackedLinear(layer, product, place))
+    return len(large)
