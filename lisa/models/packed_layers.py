@@ -183,7 +183,8 @@ def _interleaved(layer: nn.Linear, width: int) -> nn.Linear:
     Both queries and keys are in this order, so their products stay what they are.
     """
     order = torch.arange(layer.out_features).view(-1, 2, width // 2).transpose(1, 2).flatten()
-    sorted_ = nn.Linear(layer.in_features, layer.out_features, layer.bias is not None)
+    shape = (layer.in_features, layer.out_features)
+    sorted_ = nn.Linear(*shape, layer.bias is not None, device="meta")  # initialises nothing
     sorted_.weight = nn.Parameter(layer.weight.detach()[order], requires_grad=False)
     if layer.bias is not None:
         sorted_.bias = nn.Parameter(layer.bias.detach()[order], requires_grad=False)
