@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from eval.timings.memory import Peak, added_memory, measure_peak
+from eval.timings.segment import ASKED, NEW_TOKENS, answer_exactly
 from lisa.demo import demo_picture
 from lisa.measurement import Measurement
 from lisa.models import EncodedImage, Reading
@@ -26,8 +27,7 @@ SIDE = 4096
 MASKS = 64
 TURNS = 50
 ROWS = 64
-NEW_TOKENS = 12
-_ASKED = "Which of these is mashed into guacamole?"
+_QUESTION = ASKED.messages[0].text
 
 
 def measure() -> dict[str, Measurement]:
@@ -58,7 +58,7 @@ def measure_all(
     """
     large = pipeline.encode(picture.resize((side, side)))
     shown = pipeline.encode(picture)
-    length = pipeline.prompt_length(Conversation().ask(_ASKED, 0), shown.original_size)
+    length = pipeline.prompt_length(ASKED, shown.original_size)
     peaks: dict[str, tuple[Peak | None, float]] = {}
     # The smallest first: what the process has freed serves what comes later.
     reading = Reading()
@@ -125,39 +125,22 @@ def reading_bytes(pipeline: LisaPipeline, rows: int, length: int, tokens: int) -
 
 def _many_masks(pipeline: LisaPipeline, picture: EncodedImage, masks: int) -> object:
     with _pointing(pipeline):
-        return _answer(pipeline, picture, [Conversation().ask(_ASKED, 0)], masks)
+        return answer_exactly(pipeline, picture, [ASKED], masks)
 
 
 def _batch(pipeline: LisaPipeline, picture: EncodedImage, rows: int) -> object:
-    return _answer(pipeline, picture, [Conversation().ask(_ASKED, 0)] * rows, NEW_TOKENS)
+    return answer_exactly(pipeline, picture, [ASKED] * rows, NEW_TOKENS)
 
 
 def _turns(
     pipeline: LisaPipeline, picture: EncodedImage, turns: int, reading: Reading
 ) -> Conversation:
-    conversation = Conversation().ask(_ASKED, 0)
+    conversation = ASKED
     for turn in range(turns):
         if turn:
-            conversation = conversation.ask(_ASKED)
-        conversation = _answer(pipeline, picture, [conversation], NEW_TOKENS, reading)
+            conversation = conversation.ask(_QUESTION)
+        conversation = answer_exactly(pipeline, picture, [conversation], NEW_TOKENS, reading)
     return conversation
-
-
-def _answer(
-    pipeline: LisaPipeline,
-    picture: EncodedImage,
-    conversations: list[Conversation],
-    new_tokens: int,
-    reading: Reading | None = None,
-) -> Conversation:
-    return pipeline.answer(
-        [picture],
-        conversations,
-        [0] * len(conversations),
-        min_new_tokens=new_tokens,
-        max_new_tokens=new_tokens,
-        reading=reading,
-    )[0].conversation
 
 
 @contextmanager

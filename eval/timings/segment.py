@@ -23,6 +23,7 @@ from lisa.types import Conversation
 if TYPE_CHECKING:
     from PIL import Image
 
+    from lisa.models import EncodedImage, Reading
     from lisa.pipeline import LisaPipeline
 
 NEW_TOKENS = 12
@@ -91,6 +92,28 @@ def compare(load: Callable[[bool], LisaPipeline], rounds: int = ROUNDS) -> dict[
     return found
 
 
+def answer_exactly(
+    pipeline: LisaPipeline,
+    picture: EncodedImage,
+    conversations: Sequence[Conversation],
+    new_tokens: int,
+    reading: Reading | None = None,
+) -> Conversation:
+    """Answer conversations about one picture with so many tokens each, whatever they say.
+
+    Returns:
+        The first conversation with its answer.
+    """
+    return pipeline.answer(
+        [picture],
+        conversations,
+        [0] * len(conversations),
+        min_new_tokens=new_tokens,
+        max_new_tokens=new_tokens,
+        reading=reading,
+    )[0].conversation
+
+
 class _Ours:
     """Turns as `lisa chat` takes them: what was encoded and read stays.
 
@@ -117,14 +140,9 @@ class _Ours:
 
     def _answer(self, conversation: Conversation) -> Conversation:
         # The same number of tokens with all weights, or the times do not compare.
-        return self._pipeline.answer(
-            [self._encoded],
-            [conversation],
-            [0],
-            min_new_tokens=NEW_TOKENS,
-            max_new_tokens=NEW_TOKENS,
-            reading=self._reading,
-        )[0].conversation
+        return answer_exactly(
+            self._pipeline, self._encoded, [conversation], NEW_TOKENS, self._reading
+        )
 
 
 class _Original:
