@@ -32,12 +32,7 @@ from lisa.processor import ImageInputs, LisaProcessor, check_settings, shown_ima
 from lisa.segments import answer_segments, segment_of
 from lisa.tokenization import escape_conversation
 from lisa.tokens import TOOL_CALL_END, TOOL_CALL_START
-from lisa.types import (
-    Conversation,
-    ImageSize,
-    Prediction,
-    Segment,
-)
+from lisa.types import Conversation, ImageSize, Prediction, Segment
 
 
 class LisaPipeline:
@@ -56,6 +51,7 @@ class LisaPipeline:
         # What a picture has gained since `encode`, so that a later turn need not run the
         # segmenter's encoder again.
         self._gained: WeakKeyDictionary[EncodedImage, EncodedImage] = WeakKeyDictionary()
+        self._last_prompt: tuple[Conversation, ImageSize, list[int]] | None = None
 
     @classmethod
     def from_pretrained(
@@ -224,10 +220,7 @@ class LisaPipeline:
         """
         index = [shown_image(c) for c in conversations] if image_index is None else image_index
         sizes = [images[i].original_size for i in index]
-        rows = [
-            self.processor.encode_conversation(self._escaped(c), size=size)
-            for c, size in zip(conversations, sizes, strict=True)
-        ]
+        rows = [self._prompt(c, size) for c, size in zip(conversations, sizes, strict=True)]
         input_ids, mask = self.processor.pad(rows)
         room = self.processor.settings.context_length - input_ids.shape[1]
         device = self.model.device
@@ -307,7 +300,7 @@ class LisaPipeline:
             ImageError: If the model does not take a picture of such a shape.
             PromptError: If the conversation is empty or too long.
         """
-        return len(self.processor.encode_conversation(self._escaped(conversation), size=size))
+        return len(self._prompt(conversation, size))
 
     def kept_bytes(self, size: ImageSize) -> int:
         """Return about how much memory `encode` takes for a picture, its later gains included."""
@@ -360,6 +353,14 @@ class LisaPipeline:
         """Remember what pictures have gained."""
         for given, more in zip(images, gained, strict=True):
             self._gained[given] = more
+
+    def _prompt(self, conversation: Conversation, size: ImageSize) -> list[int]:
+        """Return the ids that the model reads. Those that were just counted are there already."""
+        last = self._last_prompt
+        if last is None or last[0] is not conversation or last[1] != size:
+            ids = self.processor.encode_conversation(self._escaped(conversation), size=size)
+            self._last_prompt = last = (conversation, size, ids)
+        return last[2]
 
     def _escaped(self, conversation: Conversation) -> Conversation:
         """Break control tokens in what people wrote and tools found; answers keep theirs."""

@@ -1,14 +1,17 @@
-"""Whole Llama layers with packed weights, in as few operations as they take.
+"""All layers of a Llama with packed weights, in as few calls as they take.
 
 For a follow-up's few dozen tokens, or the one token of a decoding step, a CPU spends much of its
-time on what surrounds the matrix products: some thirty small operations and ten modules a layer.
-Here norms are three operations, queries and keys are turned by one complex product, and attention
-reads the keys and values as they are instead of repeating them for every head.
+time on what surrounds the matrix products: for each layer some thirty small operations, ten modules
+and the views between them, all of which weights have driven out of its caches since they were used
+last. Here norms are three operations, queries and keys are turned by one complex product, attention
+reads the keys and values as they are instead of repeating them for every head, and nothing that all
+layers share is derived twice.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
@@ -26,63 +29,21 @@ from transformers.models.llama.modeling_llama import (
 from lisa.models.packed_weights import PackedMatrix, not_to_be_saved
 
 
-class PassInputs:
-    """What the layers of one model derive from inputs that they share, derived once a pass."""
+class PackedLlamaLayers(nn.Module):
+    """The layers of a Llama language model (Touvron et al. 2023, section 2.2), for inference.
 
-    def __init__(self) -> None:
-        # One slot, replaced as a whole: threads that take turns only derive more often.
-        self._last: tuple[tuple[Tensor, Tensor], Tensor | None, Tensor, Tensor | None] | None = None
-
-    def derive(
-        self, rotation: tuple[Tensor, Tensor], mask: Tensor | None
-    ) -> tuple[Tensor, Tensor | None]:
-        """Return angles as complex numbers (N or 1, T, 1, W/2), and an additive mask.
-
-        Args:
-            rotation: Cosines and sines, each (N or 1, T, W), the second half as the first.
-            mask: (N, 1, T, L), bool or additive.
-        """
-        last = self._last
-        if last is None or last[0] is not rotation or last[1] is not mask:
-            half = rotation[0].shape[-1] // 2
-            cosines, sines = (one[..., :half] for one in rotation)
-            additive = mask
-            if mask is not None and mask.dtype == torch.bool:
-                additive = torch.zeros(mask.shape).masked_fill_(~mask, -torch.inf)
-            last = (rotation, mask, torch.complex(cosines, sines).unsqueeze(2), additive)
-            self._last = last
-        return last[2], last[3]
-
-
-class PackedLlamaLayer(nn.Module):
-    """A layer of a Llama language model (Touvron et al. 2023, section 2.2), for inference.
-
-    Its weights are no parameters: they can neither be trained nor saved.
+    To the model they are one layer. Their weights are no parameters: they can neither be trained
+    nor saved.
     """
 
-    def __init__(self, layer: LlamaDecoderLayer, inputs: PassInputs) -> None:
-        """Take the place of a layer.
+    def __init__(self, layers: Sequence[LlamaDecoderLayer]) -> None:
+        """Take the place of all layers of a model.
 
         Args:
-            layer: That :func:`is_plain_llama_layer` accepts.
-            inputs: Shared by the layers of a model.
+            layers: That :func:`is_plain_llama_layer` accepts, in their order.
         """
         super().__init__()
-        self._inputs = inputs
-        attention, mlp = cast(Any, layer.self_attn), cast(Any, layer.mlp)
-        self._index: int = attention.layer_idx
-        self._scaling: float = attention.scaling
-        self._width: int = attention.head_dim
-        self._key_heads = attention.k_proj.out_features // self._width
-        self._query_heads = attention.q_proj.out_features // self._width
-        turned = [_interleaved(one, self._width) for one in (attention.q_proj, attention.k_proj)]
-        self._norm_before, self._norm_between = (
-            _Norm(one) for one in (layer.input_layernorm, layer.post_attention_layernorm)
-        )
-        self._read = PackedMatrix([*turned, attention.v_proj], self._norm_before.scale)
-        self._write = PackedMatrix([attention.o_proj])
-        self._expand = PackedMatrix([mlp.gate_proj, mlp.up_proj], self._norm_between.scale)
-        self._contract = PackedMatrix([mlp.down_proj])
+        self._layers = [_Layer(layer) for layer in layers]
 
     def forward(
         self,
@@ -92,51 +53,91 @@ class PackedLlamaLayer(nn.Module):
         past_key_values: Cache | None = None,
         **_: Any,
     ) -> Tensor:
-        """Map states (N, T, D) to states, as transformers' own layer does.
+        """Map states (N, T, D) to states, as transformers' own layers do one after the other.
 
         Args:
             hidden_states: float32.
             attention_mask: (N, 1, T, L), bool or additive; None reads all that came before.
-            position_embeddings: Cosines and sines, each (N or 1, T, width of a head).
+            position_embeddings: Cosines and sines, each (N or 1, T, width of a head), the second
+                half as the first.
             past_key_values: Keys and values of what was read before; grows by T.
         """
         assert position_embeddings is not None
-        attended = self._attend(
-            self._norm_before(hidden_states), attention_mask, position_embeddings, past_key_values
-        )
-        states = self._write(attended).add_(hidden_states)
-        gate, up = self._expand(self._norm_between(states)).chunk(2, dim=-1)
-        return self._contract(functional.silu(gate).mul_(up)).add_(states)
+        half = position_embeddings[0].shape[-1] // 2
+        cosines, sines = (one[..., :half] for one in position_embeddings)
+        angles = torch.complex(cosines, sines).unsqueeze(2)
+        mask = attention_mask
+        if mask is not None and mask.dtype == torch.bool:
+            mask = torch.zeros(mask.shape).masked_fill_(~mask, -torch.inf)
+        # One list of all rows' tokens: only attention asks whose they are.
+        states = hidden_states.flatten(0, 1)
+        for layer in self._layers:
+            states = layer(states, hidden_states.shape[:2], angles, mask, past_key_values)
+        return states.view(hidden_states.shape)
 
-    def _attend(
+    def _save_to_state_dict(self, *_: Any) -> None:
+        raise not_to_be_saved()
+
+
+class _Layer:
+    """One of them."""
+
+    def __init__(self, layer: LlamaDecoderLayer) -> None:
+        attention, mlp = cast(Any, layer.self_attn), cast(Any, layer.mlp)
+        self._index: int = attention.layer_idx
+        self._scaling: float = attention.scaling
+        self._width: int = attention.head_dim
+        turned = (attention.q_proj, attention.k_proj)
+        self._heads = [one.out_features // self._width for one in turned]
+        self._sizes = [sum(self._heads) * self._width, attention.v_proj.out_features]
+        self._norm_before, self._norm_between = (
+            _Norm(one) for one in (layer.input_layernorm, layer.post_attention_layernorm)
+        )
+        self._read = PackedMatrix(
+            [*(_interleaved(one, self._width) for one in turned), attention.v_proj],
+            self._norm_before.scale,
+        )
+        self._write = PackedMatrix([attention.o_proj])
+        self._expand = PackedMatrix([mlp.gate_proj, mlp.up_proj], self._norm_between.scale)
+        self._contract = PackedMatrix([mlp.down_proj])
+
+    def __call__(
         self,
         states: Tensor,
+        shape: torch.Size,
+        angles: Tensor,
         mask: Tensor | None,
-        rotation: tuple[Tensor, Tensor],
         past: Cache | None,
     ) -> Tensor:
-        angles, additive = self._inputs.derive(rotation, mask)
-        rows, length, _ = states.shape
-        heads = self._read(states).view(rows, length, -1, self._width)
-        turned = self._query_heads + self._key_heads
-        both = _turn(heads[:, :, :turned], angles).transpose(1, 2)
-        queries, keys = both[:, : self._query_heads], both[:, self._query_heads :]
-        values = heads[:, :, turned:].transpose(1, 2)
+        """Map states (N T, D) to states.
+
+        Args:
+            states: Of all tokens.
+            shape: N rows and T tokens in each.
+            angles: Of the tokens' positions, complex (N or 1, T, 1, W/2).
+            mask: Additive (N, 1, T, L), or None.
+            past: Grows by T.
+        """
+        turned, kept = self._read(self._norm_before(states)).split_with_sizes(self._sizes, 1)
+        # Rotary positions (Su et al. 2021, section 3.2.2) turn pairs of numbers by their angles.
+        pairs = turned.view(torch.complex64).view(*shape, -1, self._width // 2)
+        heads = (pairs * angles).view(torch.float32).transpose(1, 2)
+        queries, keys = heads.split_with_sizes(self._heads, 1)
+        values = kept.view(*shape, -1, self._width).transpose(1, 2)
         if past is not None:
             keys, values = past.update(keys, values, self._index)
         seen = functional.scaled_dot_product_attention(
             queries,
             keys,
             values,
-            additive,
-            is_causal=mask is None and length > 1,
+            mask,
+            is_causal=mask is None and shape[1] > 1,
             scale=self._scaling,
-            enable_gqa=self._query_heads != self._key_heads,
+            enable_gqa=True,
         )
-        return seen.transpose(1, 2).reshape(rows, length, -1)
-
-    def _save_to_state_dict(self, *_: Any) -> None:
-        raise not_to_be_saved()
+        states = self._write(seen.transpose(1, 2).reshape(len(states), -1)).add_(states)
+        gate, up = self._expand(self._norm_between(states)).chunk(2, 1)
+        return self._contract(functional.silu(gate).mul_(up)).add_(states)
 
 
 class _Norm:
@@ -189,14 +190,3 @@ def _interleaved(layer: nn.Linear, width: int) -> nn.Linear:
     if layer.bias is not None:
         sorted_.bias = nn.Parameter(layer.bias.detach()[order], requires_grad=False)
     return sorted_
-
-
-def _turn(heads: Tensor, angles: Tensor) -> Tensor:
-    """Turn pairs by their position's angles (RoPE; Su et al. 2021, section 3.2.2).
-
-    Args:
-        heads: (N, T, H, W), pairs side by side.
-        angles: Complex (N or 1, T, 1, W/2).
-    """
-    pairs = torch.view_as_complex(heads.view(*heads.shape[:-1], -1, 2))
-    return torch.view_as_real(pairs * angles).view(heads.shape)

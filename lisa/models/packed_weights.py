@@ -35,14 +35,15 @@ class PackedMatrix:
         if scale is not None:
             weight = weight * scale
         self._weight = torch.ops.mkldnn._reorder_linear_weight(weight, _TYPICAL_ROWS)
+        # Not every torch has it; and looked up once, a call is a little sooner.
+        self._multiply = torch.ops.mkldnn._linear_pointwise.default
         self._bias = None
         if any(layer.bias is not None for layer in layers):
             self._bias = torch.cat([_bias(layer).detach() for layer in layers])
 
     def __call__(self, states: Tensor) -> Tensor:
         """Map (..., in) to (..., the sum of out), both float32."""
-        multiply = torch.ops.mkldnn._linear_pointwise
-        return cast(Tensor, multiply(states, self._weight, self._bias, "none", [], ""))
+        return cast(Tensor, self._multiply(states, self._weight, self._bias, "none", [], ""))
 
 
 class PackedProduct:

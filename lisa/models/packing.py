@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from lisa.models.packed_layers import PackedLlamaLayer, PassInputs, is_plain_llama_layer
+from lisa.models.packed_layers import PackedLlamaLayers, is_plain_llama_layer
 from lisa.models.packed_weights import PackedLinear, PackedProduct
 
 SMALLEST = 1 << 16
@@ -34,7 +34,7 @@ def can_pack_weights(backbone: PreTrainedModel) -> bool:
 def pack_large_weights(backbone: PreTrainedModel) -> int:
     """Pack the language model's large matrices in place; the embedding stays.
 
-    Layers of Llama models are packed as a whole, other models linear layer by linear layer.
+    The layers of Llama models are packed as a whole, other models linear layer by linear layer.
 
     Args:
         backbone: An image-text-to-text model for which packing pays.
@@ -43,21 +43,20 @@ def pack_large_weights(backbone: PreTrainedModel) -> int:
         How many linear layers were packed.
     """
     language = cast(nn.Module, cast(Any, backbone.base_model).language_model)
-    inputs = PassInputs()
-    packed = sum(_pack_layers(owner, inputs) for owner in list(language.modules()))
+    packed = sum(_pack_layers(owner) for owner in list(language.modules()))
     # What remains of the language model; the head is a child of the backbone.
     return packed + sum(_pack_linear(owner) for owner in [backbone, *language.modules()])
 
 
-def _pack_layers(owner: nn.Module, inputs: PassInputs) -> int:
-    """Pack the children of a module that are Llama layers; return of how many linear layers."""
+def _pack_layers(owner: nn.Module) -> int:
+    """Pack a child of a module that is a list of Llama layers; return of how many linear layers."""
     packed = 0
     for name, child in owner.named_children():
-        if not is_plain_llama_layer(child):
+        if not isinstance(child, nn.ModuleList) or not all(map(is_plain_llama_layer, child)):
             continue
         linear = [one for one in child.modules() if isinstance(one, nn.Linear)]
-        if min(one.weight.numel() for one in linear) >= SMALLEST:
-            setattr(owner, name, PackedLlamaLayer(cast(Any, child), inputs))
+        if linear and min(one.weight.numel() for one in linear) >= SMALLEST:
+            setattr(owner, name, nn.ModuleList([PackedLlamaLayers(cast(Any, child))]))
             packed += len(linear)
     return packed
 

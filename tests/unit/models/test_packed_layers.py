@@ -12,7 +12,7 @@ from transformers import DynamicCache, LlamaConfig, LlamaModel
 from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 
 from lisa.errors import CheckpointError
-from lisa.models.packed_layers import PackedLlamaLayer, PassInputs, is_plain_llama_layer
+from lisa.models.packed_layers import PackedLlamaLayers, is_plain_llama_layer
 from lisa.models.packing import can_pack_weights
 from tests.tiny import tiny_model
 
@@ -41,9 +41,8 @@ def language_model(key_heads: int = 2, **options: Any) -> LlamaModel:
 
 
 def packed_model(plain: LlamaModel) -> LlamaModel:
-    packed, inputs = copy.deepcopy(plain), PassInputs()
-    for place, layer in enumerate(packed.layers):
-        packed.layers[place] = PackedLlamaLayer(layer, inputs)
+    packed = copy.deepcopy(plain)
+    packed.layers = nn.ModuleList([PackedLlamaLayers(list(packed.layers))])  # type: ignore[arg-type]
     return packed
 
 

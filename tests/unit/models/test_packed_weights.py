@@ -11,7 +11,7 @@ from torch import nn
 from eval.timings.work import count_work
 from lisa.errors import CheckpointError
 from lisa.models import packing
-from lisa.models.packed_layers import PackedLlamaLayer
+from lisa.models.packed_layers import PackedLlamaLayers
 from lisa.models.packed_weights import PackedLinear, PackedProduct
 from lisa.models.packing import can_pack_weights, pack_large_weights
 from lisa.pipeline import LisaPipeline
@@ -86,12 +86,12 @@ def test_a_model_answers_the_same(monkeypatch, whole_layers: bool) -> None:
     monkeypatch.setattr(packing, "SMALLEST", 1)
     layers = pack_large_weights(packed.model.backbone)
     kinds = [type(one) for one in packed.model.modules()]
-    depth = len(packed.model.backbone.base_model.language_model.layers)
+    depth = packed.model.config.backbone.get_text_config().num_hidden_layers
     assert layers == 7 * depth + 1
     if whole_layers:
-        assert (kinds.count(PackedLlamaLayer), kinds.count(PackedLinear)) == (depth, 1)
+        assert (kinds.count(PackedLlamaLayers), kinds.count(PackedLinear)) == (1, 1)
     else:
-        assert (kinds.count(PackedLlamaLayer), kinds.count(PackedLinear)) == (0, layers)
+        assert (kinds.count(PackedLlamaLayers), kinds.count(PackedLinear)) == (0, layers)
     for seed in range(3):
         image = picture(33, 50, seed=seed)
         one, other = (each(image, "Where is it?", max_new_tokens=8) for each in (plain, packed))
