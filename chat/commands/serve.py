@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import re
-from ipaddress import ip_address
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -102,10 +101,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _settings(args: argparse.Namespace, key: ApiKey | None) -> ServerSettings:
-    from chat.server.settings import LOCAL_HOSTS, ServerSettings
+    from chat.safety.hosts import LOCAL_HOSTS, is_local
+    from chat.server.settings import ServerSettings
 
-    is_local = _is_local(args.host)
-    if key is None and not is_local and not args.without_key:
+    alone = is_local(args.host)
+    if key is None and not alone and not args.without_key:
         raise ConfigError(
             f"everybody who reaches {args.host} could use the model: set a key in LISA_API_KEY, "
             "or say --without-key."
@@ -128,7 +128,7 @@ def _settings(args: argparse.Namespace, key: ApiKey | None) -> ServerSettings:
         seconds=args.seconds,
         max_new_tokens=args.max_new_tokens,
         origins=tuple(args.allow_origin),
-        hosts=(*LOCAL_HOSTS, *(name.lower() for name in args.allow_host)) if is_local else None,
+        hosts=(*LOCAL_HOSTS, *(name.lower() for name in args.allow_host)) if alone else None,
         key=key,
     )
 
@@ -142,10 +142,3 @@ def _sources(args: argparse.Namespace) -> PictureSources:
     if not args.fetch:
         return PictureSources(limits)
     return PictureSources(limits, PictureFetcher(FetchRules(hosts=tuple(args.fetch)), limits))
-
-
-def _is_local(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"

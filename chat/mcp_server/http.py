@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from chat.mcp_server.sessions import BookLimits
+from chat.safety.hosts import LOCAL_HOSTS, is_local
 from chat.safety.keys import KEY_VARIABLE, ApiKey
 from chat.safety.limits import SafetyLimits
-from chat.server.settings import LOCAL_HOSTS, ServerSettings
+from chat.server.settings import ServerSettings
 from lisa.errors import ConfigError, MissingDependencyError
 
 if TYPE_CHECKING:
@@ -46,8 +47,7 @@ class HttpSettings:
 
     def __post_init__(self) -> None:
         """Refuse to serve strangers without a key."""
-        local = {name.strip("[]") for name in LOCAL_HOSTS}
-        if self.host not in local and self.key is None:
+        if not is_local(self.host) and self.key is None:
             raise ConfigError(
                 f"{self.host} can be reached from other machines: set a key in {KEY_VARIABLE}, or "
                 "serve on 127.0.0.1."

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from chat.safety.hosts import LOCAL_HOSTS
 from chat.safety.keys import ApiKey
 from chat.safety.limits import SafetyLimits
-
-LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from chat.safety.hosts import is_local
 from chat.safety.keys import ApiKey
 
 _API = "/gradio_api"
@@ -27,7 +28,6 @@ _OPEN = re.compile(
 _UPLOAD = f"{_API}/upload"
 _STARTUP = f"{_API}/startup-events"
 """Gradio asks itself for this when it starts; it tells nothing."""
-OWN_MACHINE = ("localhost", "127.0.0.1", "::1")
 _HEADERS = {
     # Gradio's own scripts need inline code and eval; nothing comes from or goes to other hosts.
     "content-security-policy": "default-src 'self'; script-src 'self' 'unsafe-inline' "
@@ -100,7 +100,7 @@ class Guard:
 
     def _refusal(self, scope: Any, headers: dict[str, str]) -> tuple[int, str] | None:
         host = headers.get("host", "")
-        if not self._settings.any_host and _name_of(f"//{host}") not in OWN_MACHINE:
+        if not self._settings.any_host and not is_local(_name_of(f"//{host}")):
             return 421, "This server is for its own machine: open it as localhost."
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc != host:
@@ -126,11 +126,11 @@ def _knows(key: ApiKey, headers: dict[str, str]) -> bool:
     return scheme.lower() == "basic" and key.opens(f"Bearer {given.partition(':')[2]}")
 
 
-def _name_of(address: str) -> str | None:
+def _name_of(address: str) -> str:
     try:
-        return urlsplit(address).hostname
+        return urlsplit(address).hostname or ""
     except ValueError:
-        return None
+        return ""
 
 
 async def _refuse(send: Any, status: int, text: str) -> None:

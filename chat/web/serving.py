@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import gradio as gr
 from starlette.middleware import Middleware
 
+from chat.safety.hosts import is_local
 from chat.safety.keys import ApiKey
-from chat.web.guard import OWN_MACHINE, Guard, GuardSettings
+from chat.web.guard import Guard, GuardSettings
 from chat.web.page import PageSettings, build_page, own_text
 from lisa.errors import ConfigError
 
@@ -45,7 +46,7 @@ class ServingSettings:
     @property
     def is_local(self) -> bool:
         """Whether only this machine can reach the page."""
-        return self.host in OWN_MACHINE
+        return is_local(self.host)
 
 
 @contextmanager
