@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
 from chat.picture_memory import PictureMemory
 from lisa.errors import ConfigError
+from lisa.garbage import without_collection
 from lisa.hub import NANO
 
 if TYPE_CHECKING:
@@ -134,21 +135,7 @@ class Workbench:
         """
         with self.lock:
             if self._pipeline is None:
-                from lisa.pipeline import LisaPipeline
-
-                wanted = self.choice
-                self._pipeline = LisaPipeline.from_pretrained(
-                    wanted.model,
-                    device=wanted.device,
-                    dtype=wanted.dtype,
-                    segmenter_dtype=wanted.segmenter_dtype,
-                    revision=wanted.revision,
-                    offline=wanted.offline,
-                    template=wanted.template,
-                    vision_tower=wanted.vision_tower,
-                    quantize=wanted.quantize,
-                    pack_weights=wanted.pack_weights,
-                )
+                self._pipeline = self._load_pipeline()
             return self._pipeline
 
     @property
@@ -224,6 +211,24 @@ class Workbench:
             return True
         width = self.pipeline.model.segmenter.prompt_dim
         return self.relations.model.config.feature_size == width
+
+    @without_collection()
+    def _load_pipeline(self) -> LisaPipeline:
+        from lisa.pipeline import LisaPipeline
+
+        wanted = self.choice
+        return LisaPipeline.from_pretrained(
+            wanted.model,
+            device=wanted.device,
+            dtype=wanted.dtype,
+            segmenter_dtype=wanted.segmenter_dtype,
+            revision=wanted.revision,
+            offline=wanted.offline,
+            template=wanted.template,
+            vision_tower=wanted.vision_tower,
+            quantize=wanted.quantize,
+            pack_weights=wanted.pack_weights,
+        )
 
     # --- What is known of a picture ---------------------------------------------------------------
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from lisa import __version__
 from lisa.commands.output_files import make_folder, write_whole
 from lisa.errors import ConfigError
+from lisa.garbage import without_collection
 from lisa.printable import printable
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+@without_collection()  # one answer is over before there is anything to collect
 def run(args: argparse.Namespace) -> int:
     """Opens the picture, loads the model, asks, and writes the answer."""
     # The cheap checks come first: a wrong path should not cost a minute of loading.

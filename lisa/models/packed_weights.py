@@ -31,9 +31,7 @@ class PackedMatrix:
             layers: With the same number of inputs; at least one.
             scale: (in,) by which states are to be multiplied before; None leaves them.
         """
-        weight = torch.cat([layer.weight.detach() for layer in layers])
-        if scale is not None:
-            weight = weight * scale
+        weight = _joined([layer.weight.detach() for layer in layers], scale)
         self._weight = torch.ops.mkldnn._reorder_linear_weight(weight, _TYPICAL_ROWS)
         # Not every torch has it; and looked up once, a call is a little sooner.
         self._multiply = torch.ops.mkldnn._linear_pointwise.default
@@ -113,6 +111,16 @@ def not_to_be_saved() -> CheckpointError:
         "the weights of this model are packed for speed: load it with pack_weights=False to save "
         "it."
     )
+
+
+def _joined(weights: Sequence[Tensor], scale: Tensor | None) -> Tensor:
+    """Return weights (out, in) below each other and multiplied, in one copy or none."""
+    if scale is None:
+        return weights[0] if len(weights) == 1 else torch.cat(list(weights))
+    joined = weights[0].new_empty(sum(map(len, weights)), len(scale))
+    for weight, part in zip(weights, joined.split([len(one) for one in weights]), strict=True):
+        torch.mul(weight, scale, out=part)
+    return joined
 
 
 def _bias(layer: nn.Linear) -> Tensor:

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import gc
+
+import pytest
+
+from lisa.garbage import without_collection
+
+
+@pytest.fixture(autouse=True)
+def as_before():
+    was_on = gc.isenabled()
+    yield
+    (gc.enable if was_on else gc.disable)()
+
+
+@pytest.mark.parametrize("was_on", [True, False])
+def test_collection_is_as_before_whatever_happens(was_on: bool) -> None:
+    (gc.enable if was_on else gc.disable)()
+
+    @without_collection()
+    def fail() -> None:
+        assert not gc.isenabled()
+        raise ValueError("stop")
+
+    with pytest.raises(ValueError, match="stop"):
+        fail()
+    assert gc.isenabled() == was_on
+
+
+def test_a_function_runs_without_it_each_time() -> None:
+    gc.enable()
+    asked = without_collection()(gc.isenabled)
+    assert [asked(), gc.isenabled(), asked(), gc.isenabled()] == [False, True, False, True]
