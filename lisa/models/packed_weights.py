@@ -1,8 +1,8 @@
 """Weights of the language model in the order in which oneDNN reads them.
 
 A follow-up question is a few dozen tokens, and products of so few rows spend much of their time on
-bringing float32 weights into the order that the kernel wants. Done once, at loading, it costs a
-quarter of a second for lisa-nano. Layers that read the same states become one product. The numbers
+bringing float32 weights into the order that the kernel wants. Done once, at loading, it costs about
+half a second for lisa-nano. Layers that read the same states become one product. The numbers
 stay float32: only the order of additions differs.
 """
 
