@@ -47,9 +47,9 @@ def measure() -> dict[str, Measurement]:
 
     threads = limit_threads()
     found = {"threads": Measurement.of([threads], "threads")}
-    for name, load in _shapes():
+    for name, rounds, load in _shapes():
         try:
-            found |= {f"{name}_{what}": value for what, value in compare(load).items()}
+            found |= {f"{name}_{what}": value for what, value in compare(load, rounds).items()}
         except torch.OutOfMemoryError as error:
             print(f"{name} is left out: {error}", file=sys.stderr)
     return found
@@ -158,24 +158,27 @@ class _Original:
         return seconds(lambda: self._way.answer(self._image, conversation, NEW_TOKENS))
 
 
-def _shapes() -> Sequence[tuple[str, Callable[[bool], LisaPipeline]]]:
+def _shapes() -> Sequence[tuple[str, int, Callable[[bool], LisaPipeline]]]:
+    """Return names of models, for how many rounds each is worth waiting, and how it is built."""
     from eval.timings.random_pipelines import HALF_BILLION, LISA_7B, LISA_13B, random_pipeline
     from lisa.pipeline import LisaPipeline
 
     cpu = torch.device("cpu")
-    shapes: list[tuple[str, Callable[[bool], LisaPipeline]]] = [
+    shapes: list[tuple[str, int, Callable[[bool], LisaPipeline]]] = [
         (
             "nano_cpu",
+            ROUNDS,
             lambda packed: LisaPipeline.from_pretrained(
                 "lisa-nano", device="cpu", offline=True, pack_weights=packed
             ),
         ),
-        ("half_billion_cpu", lambda packed: random_pipeline(cpu, HALF_BILLION, packed)),
+        # The original's way takes it a minute or more for each turn.
+        ("half_billion_cpu", 2, lambda packed: random_pipeline(cpu, HALF_BILLION, packed)),
     ]
     if torch.cuda.is_available():
         gpu = torch.device("cuda")
         shapes += [
-            ("7b_cuda", lambda packed: random_pipeline(gpu, LISA_7B, packed)),
-            ("13b_cuda", lambda packed: random_pipeline(gpu, LISA_13B, packed)),
+            ("7b_cuda", ROUNDS, lambda packed: random_pipeline(gpu, LISA_7B, packed)),
+            ("13b_cuda", ROUNDS, lambda packed: random_pipeline(gpu, LISA_13B, packed)),
         ]
     return shapes
