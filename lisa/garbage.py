@@ -12,7 +12,7 @@ def without_collection() -> Iterator[None]:
     """Leave garbage alone in the block.
 
     What importing torch and loading a model makes, a million objects, stays for good: looking
-    through it again and again for something to free is a fifth of the time that both take.
+    through it again and again for something to free is an eighth of the time that both take.
     """
     was_on = gc.isenabled()
     gc.disable()
