@@ -39,16 +39,13 @@ def measure() -> dict[str, Measurement]:
         DataError: This installation has no demo picture.
     """
     from chat.workbench import ModelChoice, Workbench
-    from lisa.devices import limit_threads
 
-    threads = limit_threads()
     workbench = Workbench(ModelChoice(device="cpu", offline=True))
     picture = demo_picture()
     # The first session also warms up what torch sets up once.
     measured = [_two_turns(workbench, picture, shade) for shade in range(REPEATS + 1)][1:]
     first, second = ([one[turn] for one in measured] for turn in range(2))
     return {
-        "threads": Measurement.of([threads], "threads"),
         "first_turn_first_token": Measurement.of(first, "s"),
         "second_turn_first_token": Measurement.of(second, "s", first),
         "encodings_per_session": Measurement.of([workbench.encodings / (REPEATS + 1)], "encodings"),

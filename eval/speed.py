@@ -88,9 +88,13 @@ def _measure(names: Sequence[str], known: dict[str, EntryPoint], *, quiet: bool)
             f"there is no benchmark {', '.join(unknown)}: use all, or some of "
             f"{', '.join(sorted(known))}."
         )
+    from lisa.devices import limit_threads
+
+    # Here and not in each benchmark, so that all have the same threads and say how many.
+    threads = Measurement.of([limit_threads()], "threads")
     results: Results = {}
     for name in wanted:
-        results[name] = known[name].load()()
+        results[name] = {"threads": threads, **known[name].load()()}
         if not quiet:
             print(f"{name}\n{table(results[name])}", flush=True)
     return results

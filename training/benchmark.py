@@ -22,7 +22,6 @@ import torch
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
-from lisa.devices import limit_threads
 from lisa.measurement import Measurement, in_turns, seconds
 from lisa.models import LisaModel
 from training.adapters import learning_mode, start_learning
@@ -54,8 +53,7 @@ def measure() -> dict[str, Measurement]:
         as LISA's code takes it.
     """
     larger = _larger_shape() if torch.cuda.is_available() else {}
-    threads = Measurement.of([limit_threads()], "threads")
-    return {"threads": threads, **compare(CPU, WARM_UP, STEPS), **larger}
+    return {**compare(CPU, WARM_UP, STEPS), **larger}
 
 
 def compare(shape: Shape, warm_up: int, steps: int) -> dict[str, Measurement]:

@@ -38,14 +38,10 @@ def measure() -> dict[str, Measurement]:
     """
     import torch
 
-    from lisa.devices import limit_threads
     from lisa.pipeline import LisaPipeline
 
     nano = LisaPipeline.from_pretrained("lisa-nano", device="cpu", offline=True)
-    found = {
-        "threads": Measurement.of([limit_threads()], "threads"),
-        "nano_cpu": compare(nano),
-    }
+    found = {"nano_cpu": compare(nano)}
     if torch.cuda.is_available():
         from eval.timings.random_pipelines import LISA_7B, random_pipeline
 

@@ -43,10 +43,7 @@ def measure() -> dict[str, Measurement]:
     Raises:
         DataError: If this installation has no demo picture.
     """
-    from lisa.devices import limit_threads
-
-    threads = limit_threads()
-    found = {"threads": Measurement.of([threads], "threads")}
+    found: dict[str, Measurement] = {}
     for name, rounds, load in _shapes():
         try:
             found |= {f"{name}_{what}": value for what, value in compare(load, rounds).items()}

@@ -30,14 +30,9 @@ def measure() -> dict[str, Measurement]:
     Raises:
         DataError: If this installation has no demo picture.
     """
-    from lisa.devices import limit_threads
-
     pictures = _pictures()
     nano = Tagger.from_pretrained("lisa-nano", device="cpu", offline=True)
-    found = {
-        "threads": Measurement.of([limit_threads()], "threads"),
-        "nano_cpu_eight_at_once": compare(nano, nano, pictures),
-    }
+    found = {"nano_cpu_eight_at_once": compare(nano, nano, pictures)}
     if torch.cuda.is_available():
         plain, half = (_ram(torch.device("cuda"), dtype) for dtype in (torch.float32, None))
         found["ram_cuda"] = compare(half, plain, pictures)

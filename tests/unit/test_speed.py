@@ -4,6 +4,7 @@ import json
 from types import SimpleNamespace
 
 import pytest
+import torch
 from PIL import Image
 
 from eval import speed
@@ -11,10 +12,17 @@ from lisa.measurement import Measurement
 
 
 @pytest.fixture(autouse=True)
+def threads_as_before():
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True)
 def two_benchmarks(monkeypatch: pytest.MonkeyPatch) -> None:
     found = {
         "quick": {"turn": Measurement.of([0.5, 0.4, 0.7], "s", [1.0, 1.2, 0.7])},
-        "slow": {"threads": Measurement.of([2], "threads")},
+        "slow": {"pictures": Measurement.of([7], "pictures/s")},
     }
     entries = [
         SimpleNamespace(name=name, load=lambda one=one: lambda: one) for name, one in found.items()
@@ -39,16 +47,20 @@ def test_json(names: list[str], expected: list[str], capsys):
 def test_json_says_all_of_a_measurement(capsys):
     speed.main(["quick", "--json"])
     turn = {"median": 0.5, "spread": pytest.approx(0.15), "unit": "s", "ratio": 2.0}
-    assert json.loads(capsys.readouterr().out) == {"quick": {"turn": turn}}
+    found = json.loads(capsys.readouterr().out)["quick"]
+    assert found["turn"] == turn
+    assert found["threads"]["median"] == torch.get_num_threads()
 
 
 def test_table(capsys):
     speed.main(["all"])
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "quick" and lines[3] == "slow"
+    assert lines[0] == "quick" and lines[4] == "slow"
     assert lines[1].split() == ["median", "spread", "unit", "ratio"]
-    assert lines[2].split() == ["turn", "0.5", "0.15", "s", "2.00", "x"]
-    assert lines[5].split() == ["threads", "2", "0", "threads"]
+    threads = ["threads", str(torch.get_num_threads()), "0", "threads"]
+    assert lines[2].split() == lines[6].split() == threads
+    assert lines[3].split() == ["turn", "0.5", "0.15", "s", "2.00", "x"]
+    assert lines[7].split() == ["pictures", "7", "0", "pictures/s"]
 
 
 def test_plot(tmp_path, capsys):

@@ -81,7 +81,6 @@ def test_the_entry_point_measures_the_shape_of_the_cpu(monkeypatch: pytest.Monke
     monkeypatch.setattr(benchmark, "STEPS", 1)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     found = entry.load()()
-    assert found["threads"].median >= 1
     assert not [name for name in found if name.startswith("qlora")]
 
 
