@@ -33,7 +33,7 @@ def start_learning(
         The plan that the table gives for this model, and everything that learns by its name.
 
     Raises:
-        ConfigError: If the table has no such entry.
+        ConfigError: If the table has no such entry, or the model no place for its LoRA layers.
     """
     plan = set_trainable(model, settings.parts)
     if plan.lora:

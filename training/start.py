@@ -36,6 +36,8 @@ def open_start(config: TrainConfig) -> LisaPipeline:
         vision_tower=start.vision_tower,
         template=start.template,
         quantize=start.quantize,
+        # Packed weights can neither learn nor be saved.
+        pack_weights=False,
     )
 
 

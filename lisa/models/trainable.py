@@ -84,7 +84,8 @@ def trainable_plan(model: nn.Module, name: str) -> TrainablePlan:
         name: Key of `TRAINABLE`.
 
     Raises:
-        ConfigError: If the table has no such name.
+        ConfigError: If the table has no such name, or names LoRA layers for which the model has no
+            place.
     """
     if name not in TRAINABLE:
         raise ConfigError(
@@ -98,6 +99,12 @@ def trainable_plan(model: nn.Module, name: str) -> TrainablePlan:
             full.append(parameter_name)
         elif mode == "lora":
             lora.append(parameter_name.removesuffix(".weight"))
+    if not lora and any(rule.mode == "lora" for rule in TRAINABLE[name]):
+        raise ConfigError(
+            f"The trainable parts {name!r} put LoRA layers into the language model, and this one "
+            "has no layer that takes them: if its weights are packed, load it with "
+            "pack_weights=False."
+        )
     return TrainablePlan(tuple(full), tuple(lora), counts)
 
 
@@ -107,7 +114,7 @@ def set_trainable(model: nn.Module, name: str) -> TrainablePlan:
     Adding LoRA layers to `plan.lora` is up to the caller.
 
     Raises:
-        ConfigError: If the table has no such name.
+        ConfigError: As `trainable_plan`.
     """
     plan = trainable_plan(model, name)
     learning = set(plan.full)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from lisa.errors import ConfigError
+from lisa.models import packing
 from lisa.models.trainable import TRAINABLE, set_trainable, trainable_plan
 from tests.tiny import tiny_model
 
@@ -42,3 +43,14 @@ def test_counts_cover_every_parameter(name: str) -> None:
 def test_an_unknown_name() -> None:
     with pytest.raises(ConfigError, match="no set of trainable parts 'x'"):
         trainable_plan(tiny_model(), "x")
+
+
+@pytest.mark.parametrize("name", ["lisa", "lisa_all_linear", "nano"])
+def test_lora_needs_layers_that_take_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tiny_model()
+    if not packing.can_pack_weights(model.backbone):
+        pytest.skip("packing pays on x86 CPUs only")
+    monkeypatch.setattr(packing, "SMALLEST", 1)
+    packing.pack_large_weights(model.backbone)
+    with pytest.raises(ConfigError, match=f"'{name}' put LoRA layers .* pack_weights=False"):
+        trainable_plan(model, name)

@@ -13,7 +13,7 @@ from accelerate.state import AcceleratorState
 
 from lisa.cli import main
 from lisa.errors import ConfigError
-from lisa.models import LisaModel
+from lisa.models import LisaModel, packing
 from lisa.settings import build_settings, override
 from tests.data_sets import own_jsonl
 from tests.tiny import picture, tiny_model, tiny_processor
@@ -101,6 +101,19 @@ def test_a_vision_language_model_learns_to_segment(
     assert main(arguments) == 0, capsys.readouterr().err
     result = json.loads((tmp_path / "out" / "result.json").read_text())
     assert result["image_size"] == [70, 90]
+
+
+@pytest.mark.usefixtures("fresh_accelerator")
+def test_a_run_learns_and_merges_where_packing_would_pay(
+    ground: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packing, "SMALLEST", 1)
+    settings = config(ground, "lisa", tmp_path / "run", "learning.parts=lisa")
+    before = open_start(settings).model.state_dict()
+    merge(train(settings), tmp_path / "merged")
+    after = LisaModel.from_pretrained(tmp_path / "merged").state_dict()
+    layer = "backbone.model.language_model.layers.0.self_attn.q_proj.weight"
+    assert not torch.equal(before[layer], after[layer])
 
 
 @pytest.mark.parametrize(
