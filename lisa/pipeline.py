@@ -82,7 +82,7 @@ class LisaPipeline:
             quantize: "4bit" or "8bit" for the language model of a published layout; None for
                 neither.
             pack_weights: Whether to bring the language model's weights into a faster order where
-                that pays: float32 on x86 CPUs. Such a model cannot be saved.
+                that pays: float32 on x86 CPUs. It can then neither learn nor be saved.
 
         Raises:
             CheckpointError: If weights cannot be found, read, or do not fit.
