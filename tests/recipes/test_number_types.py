@@ -11,10 +11,7 @@ from lisa.types import Prediction
 
 PICTURES = 4
 QUESTIONS = 2
-LEAST_MEAN_IOU = 0.98
-LEAST_IOU = 0.96
-"""Of a single mask: the state of `[SEG]` itself has eight bits in bfloat16, and where a boundary is
-unsure, that moves it."""
+LEAST_IOU = 0.98
 
 
 @pytest.fixture(scope="module")
@@ -40,18 +37,24 @@ def overlap(one: np.ndarray, other: np.ndarray) -> float:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
-    [{"dtype": "float32"}, {"dtype": "bfloat16"}, {"segmenter_dtype": "bfloat16"}],
+    [
+        {"dtype": "float32"},
+        pytest.param(
+            {"dtype": "bfloat16"},
+            marks=pytest.mark.xfail(
+                reason="two masks of eight overlap by 0.978 and 0.970: docs/speed.md", strict=True
+            ),
+        ),
+        {"segmenter_dtype": "bfloat16"},
+    ],
     ids=["packed", "bfloat16", "segmenter in bfloat16"],
 )
 def test_the_same_words_and_masks(expected, options) -> None:
     found = answers(**options)
     assert [one.text for one in found] == [one.text for one in expected]
-    overlaps = [
-        overlap(mine.mask, theirs.mask)
-        for one, other in zip(found, expected, strict=True)
-        for mine, theirs in zip(one.segments, other.segments, strict=True)
-        if mine.mask is not None and theirs.mask is not None
-    ]
-    assert len(overlaps) >= PICTURES
-    assert np.mean(overlaps) >= LEAST_MEAN_IOU
-    assert min(overlaps) >= LEAST_IOU
+    for one, other in zip(found, expected, strict=True):
+        for mine, theirs in zip(one.segments, other.segments, strict=True):
+            if theirs.mask is not None:
+                assert mine.mask is not None
+                assert overlap(mine.mask, theirs.mask) >= LEAST_IOU
+    assert sum(len(one.segments) for one in expected) >= PICTURES
