@@ -150,7 +150,7 @@ def test_a_killed_run_ends_as_an_undisturbed_one(ground: Path, trained: Path):
     started = subprocess.Popen(
         [sys.executable, "-m", "training.relations", *words],
         cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
