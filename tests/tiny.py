@@ -123,9 +123,10 @@ def picture(height: int, width: int, seed: int = 0) -> Image.Image:
 def emit(model: LisaModel, answers: list[list[int]]) -> None:
     """Make `generate` say these ids, row by row, while all states are computed as always.
 
-    A hook on the output layer counts its calls and takes the place of an earlier one. What it
-    proves is everything but the choice of words.
+    A hook on the output layer counts its calls, one a token, and takes the place of an earlier one.
+    What it proves is everything but the choice of words.
     """
+    model.lookup_tokens = 0
     head = model.backbone.get_output_embeddings()
     step = [0]
 

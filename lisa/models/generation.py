@@ -20,6 +20,7 @@ from transformers import (
 from lisa.errors import ConfigError
 from lisa.models.backbone import last_states
 from lisa.models.language_inputs import LanguageInputs, deep_features
+from lisa.models.prompt_lookup import PromptLookup, can_drop_tokens
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +112,7 @@ def answer(
     eos_token_id: int | list[int] | None,
     pad_token_id: int,
     options: dict[str, Any],
+    lookup_tokens: int = 0,
     cache: DynamicCache | None = None,
     watch: Watch | None = None,
 ) -> Answers:
@@ -125,6 +127,8 @@ def answer(
         pad_token_id: Id that fills rows which ended early.
         options: Further arguments of transformers' `generate`, such as `do_sample` and
             `temperature`.
+        lookup_tokens: Most tokens that are guessed from the conversation and read along in a pass;
+            where there are several prompts, or options of their own, nothing is guessed.
         cache: Keys and values of the beginning of the only prompt; it grows by all that is read.
         watch: Sees the new tokens after each step and may stop rows.
 
@@ -149,6 +153,11 @@ def answer(
     watcher = None if watch is None else _Watcher(watch, len(attention_mask))
     if watcher is not None:
         sampling["stopping_criteria"] = StoppingCriteriaList([watcher])
+    lookup = None
+    if lookup_tokens > 0 and len(attention_mask) == 1 and options.keys() <= {"min_new_tokens"}:
+        cache = DynamicCache(config=backbone.config.get_text_config()) if cache is None else cache
+        if can_drop_tokens(cache):
+            sampling["custom_generate"] = lookup = PromptLookup(prompt, lookup_tokens)
     if cache is not None:
         sampling["past_key_values"] = cache
     with last_states(backbone) as steps, deep_features(backbone, prompt):
@@ -163,7 +172,10 @@ def answer(
             logits_processor=processors,
             **sampling,
         )
-    states = torch.stack([step[:, -1] for step in steps], dim=1)
+    taken = [1] * len(steps) if lookup is None else lookup.taken
+    # The first pass reads the prompt, of which the last state chooses a token.
+    steps[0] = steps[0][:, -1:]
+    states = torch.cat([step[:, :n] for step, n in zip(steps, taken, strict=True)], dim=1)
     lengths = _lengths(token_ids, eos_token_id)
     if watcher is not None:
         lengths = [

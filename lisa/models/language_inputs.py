@@ -27,6 +27,7 @@ class LanguageInputs:
     """N rows of T positions.
 
     Attributes:
+        ids: (N, T), image placeholders expanded.
         embeddings: (N, T, D) in the dtype of the embedding table.
         position_ids: (3, N, T) where the backbone counts in three dimensions; else (N, T), or None
             for the places of the tokens.
@@ -34,6 +35,7 @@ class LanguageInputs:
         deep: Per early layer (image tokens of all rows, D), added to its output at those places.
     """
 
+    ids: Tensor
     embeddings: Tensor
     position_ids: Tensor | None
     shows_picture: Tensor
@@ -80,7 +82,7 @@ def language_inputs(
         position_ids = _positions(backbone, input_ids, attention_mask, placeholder, shown)
     layers = zip(*(one.deep_tokens for one in shown), strict=True) if shown else ()
     deep = tuple(torch.cat(layer) for layer in layers)
-    return LanguageInputs(embeddings, position_ids, placeholder, deep)
+    return LanguageInputs(input_ids, embeddings, position_ids, placeholder, deep)
 
 
 def _positions(

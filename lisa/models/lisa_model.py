@@ -35,6 +35,7 @@ from lisa.models.outputs import (
     pair_masks,
 )
 from lisa.models.parts import LisaParts
+from lisa.models.prompt_lookup import LOOKUP_TOKENS
 from lisa.models.reading import Reading
 from lisa.models.seg_rule import seg_offset, seg_source_positions
 from lisa.models.segmenters import (
@@ -48,7 +49,14 @@ from lisa.types import ImageSize
 
 
 class LisaModel(LisaParts):
-    """Answers questions about pictures in text and masks; see :class:`LisaConfig` for its parts."""
+    """Answers questions about pictures in text and masks; see :class:`LisaConfig` for its parts.
+
+    Attributes:
+        lookup_tokens: Most tokens that are guessed from a conversation and read along in a pass; 0
+            reads them one by one, and answers the same.
+    """
+
+    lookup_tokens = LOOKUP_TOKENS
 
     # --- Pictures ---------------------------------------------------------------------------------
 
@@ -304,6 +312,7 @@ class LisaModel(LisaParts):
             eos_token_id=stop,
             pad_token_id=0,
             options=options,
+            lookup_tokens=self.lookup_tokens,
             cache=cache,
             watch=watch,
         )

@@ -107,24 +107,34 @@ def test_teacher_forced_questions(case: Case) -> None:
 
 @contextmanager
 def _step_logits(model: LisaModel) -> Iterator[list[Tensor]]:
+    """Collect the logits of each token, which are said one by one."""
     steps: list[Tensor] = []
     head = model.backbone.get_output_embeddings()
     handle = head.register_forward_hook(lambda m, a, logits: steps.append(logits[0, -1].float()))
+    model.lookup_tokens = 0
     yield steps
     handle.remove()
+    del model.lookup_tokens
 
 
 def _check_answer(setup: Setup, index: int, image: int, compare) -> None:
-    """Generate with a KV cache, where the original recomputed everything in every step."""
+    """Generate with a KV cache, where the original recomputed everything in every step.
+
+    With guesses and one by one, which is the same.
+    """
     name = f"eval.{index}"
     ids = setup.inputs[f"{name}.input_ids"]
+    question = {
+        "input_ids": setup.expand(ids, ids, setup.model.config.image_token_id),
+        "images": [setup.image(image)],
+        "max_new_tokens": int(setup.expected[f"{name}.max_new_tokens"]),
+        "eos_token_id": setup.processor.tokenizer.eos_token_id,
+    }
+    guessing = setup.model.generate(**question)
     with _step_logits(setup.model) as steps:
-        output = setup.model.generate(
-            setup.expand(ids, ids, setup.model.config.image_token_id),
-            images=[setup.image(image)],
-            max_new_tokens=int(setup.expected[f"{name}.max_new_tokens"]),
-            eos_token_id=setup.processor.tokenizer.eos_token_id,
-        )
+        output = setup.model.generate(**question)
+    assert torch.equal(guessing.token_ids[0], output.token_ids[0])
+    torch.testing.assert_close(guessing.seg_states, output.seg_states)
     whole = torch.cat([ids[0], output.token_ids[0]])
     assert torch.equal(whole, setup.expected[f"{name}.output_ids"][0])
     assert torch.equal(output.seg_positions, setup.expected[f"{name}.seg_positions"])
