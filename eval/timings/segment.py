@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
 NEW_TOKENS = 12
 ROUNDS = 5
-ASKED = Conversation().ask("Which of these is mashed into guacamole?", 0)
-SECOND = "Thank you, and now please show me the thing that people use for drinking coffee."
+# lisa-nano answers both with twelve tokens by itself, so that nothing unnatural is forced on it.
+ASKED = Conversation().ask("Segment the mug and the avocado.", 0)
+SECOND = "Thank you, and now please show me the strawberry and the mug."
 
 
 def measure() -> dict[str, Measurement]:
