@@ -112,7 +112,7 @@ def choose_dtype(
     Args:
         name: "auto", "float32", "bfloat16", "float16", or one of these as a torch type. "auto" is
             bfloat16 on a GPU that has it, float16 on other GPUs, float32 on a CPU, where half
-            precision saves memory but no time.
+            precision costs accuracy and, on most, saves memory but no time.
         device: The device it is for; None means the CPU.
 
     Raises:
@@ -132,6 +132,14 @@ def choose_dtype(
     dtype = getattr(torch, name)
     assert isinstance(dtype, torch.dtype)
     return dtype
+
+
+def multiplies_bfloat16() -> bool:
+    """Tells whether this machine's CPU has instructions for products in bfloat16."""
+    import torch
+
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
 def pictures_at_once(device: torch.device) -> int:

@@ -9,25 +9,23 @@ prediction = pipeline("photo.jpg", "And what is next to it?", conversation=predi
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import cast
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from lisa.base_weights import materialize, untrained_model
-from lisa.devices import Placement, choose_placement
-from lisa.errors import CheckpointError
+from lisa.base_weights import untrained_model
+from lisa.devices import choose_placement, multiplies_bfloat16
 from lisa.hub import NANO, resolve
 from lisa.images import ImageSource, open_image
 from lisa.models import EncodedImage, LisaModel, Reading
 from lisa.models.packing import can_pack_weights, pack_large_weights
 from lisa.models.region_prompts import region_prompts
 from lisa.models.teacher_forcing import last_masks
+from lisa.open_model import open_model
 from lisa.processor import ImageInputs, LisaProcessor, check_settings, shown_image
 from lisa.segments import answer_segments, segment_of
 from lisa.tokenization import escape_conversation
@@ -82,39 +80,32 @@ class LisaPipeline:
             quantize: "4bit" or "8bit" for the language model of a published layout; None for
                 neither.
             pack_weights: Whether to bring the language model's weights into a faster order where
-                that pays: float32 on x86 CPUs. It can then neither learn nor be saved.
+                that pays: float32 on x86 CPUs, and bfloat16 on those with instructions for it,
+                where only its matrix products are in bfloat16 if the model is stored in float32.
+                It can then neither learn nor be saved.
 
         Raises:
             CheckpointError: If weights cannot be found, read, or do not fit.
             DeviceError: If device or number type do not exist here.
         """
         placement = choose_placement(device, dtype, segmenter_dtype)
-        folder = resolve(name_or_path, revision, offline)
-        if _is_ours(folder):
-            if quantize is not None or vision_tower is not None:
-                raise CheckpointError(
-                    f"{name_or_path} is in our own layout, where quantize and vision_tower have no "
-                    "use: leave them out."
-                )
-            model, processor = _load_ours(folder, placement, template)
-            torch.nn.Module.to(model, placement.device)
-        else:
-            from lisa.released import load_released
-
-            # The name, not the folder: the default template follows from the repository's name.
-            model, processor = load_released(
-                name_or_path,
-                vision_tower=vision_tower,
-                dtype=placement.dtype,
-                segmenter_dtype=placement.segmenter_dtype,
-                device=placement.device,
-                quantize=quantize,
-                template=template,
-                revision=revision,
-                offline=offline,
-            )
-        if pack_weights and can_pack_weights(model.backbone):
-            pack_large_weights(model.backbone)
+        packed = placement.dtype if pack_weights else None
+        wide = None
+        if packed == torch.bfloat16 and placement.device.type == "cpu" and multiplies_bfloat16():
+            # Packed products round what they multiply; all else may as well stay as it is stored.
+            wide = choose_placement(device, "float32", segmenter_dtype)
+        model, processor = open_model(
+            name_or_path,
+            placement,
+            of_float32=wide,
+            revision=revision,
+            offline=offline,
+            template=template,
+            vision_tower=vision_tower,
+            quantize=quantize,
+        )
+        if packed is not None and can_pack_weights(model.backbone, packed):
+            pack_large_weights(model.backbone, packed)
         return cls(model, processor)
 
     @classmethod
@@ -366,31 +357,3 @@ class LisaPipeline:
         """Break control tokens in what people wrote and tools found; answers keep theirs."""
         marks = (TOOL_CALL_START, TOOL_CALL_END)
         return escape_conversation(conversation, (*self.processor.tokenizer.control_tokens, *marks))
-
-
-def _config(folder: Path) -> dict[str, object]:
-    try:
-        stored = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(
-            f"{folder} has no readable config.json ({error}): give the folder of a model."
-        ) from error
-    if not isinstance(stored, dict):
-        raise CheckpointError(
-            f"{folder / 'config.json'} holds no settings: give the folder of a model."
-        )
-    return stored
-
-
-def _is_ours(folder: Path) -> bool:
-    return _config(folder).get("model_type") == "lisa"
-
-
-def _load_ours(
-    folder: Path, placement: Placement, template: str | None
-) -> tuple[LisaModel, LisaProcessor]:
-    folder = materialize(folder)
-    model = LisaModel.from_pretrained(
-        folder, dtype=placement.dtype, segmenter_dtype=placement.segmenter_dtype
-    )
-    return cast(LisaModel, model), LisaProcessor.from_pretrained(folder, template)

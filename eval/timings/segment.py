@@ -17,6 +17,7 @@ from eval.timings.memory import MIB, added_memory, measure_peak
 from eval.timings.original_way import OriginalWay
 from eval.timings.work import count_work
 from lisa.demo import demo_picture
+from lisa.devices import multiplies_bfloat16
 from lisa.measurement import Measurement, in_turns, seconds
 from lisa.types import Conversation
 
@@ -173,6 +174,21 @@ def _shapes() -> Sequence[tuple[str, int, Callable[[bool], LisaPipeline]]]:
         # The original's way takes it a minute or more for each turn.
         ("half_billion_cpu", 2, lambda packed: random_pipeline(cpu, HALF_BILLION, packed)),
     ]
+    if multiplies_bfloat16():
+        shapes.insert(
+            1,
+            (
+                "nano_bfloat16_cpu",
+                ROUNDS,
+                lambda packed: LisaPipeline.from_pretrained(
+                    "lisa-nano",
+                    device="cpu",
+                    dtype="bfloat16" if packed else "float32",
+                    offline=True,
+                    pack_weights=packed,
+                ),
+            ),
+        )
     if torch.cuda.is_available():
         gpu = torch.device("cuda")
         shapes += [

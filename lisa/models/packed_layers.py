@@ -36,14 +36,16 @@ class PackedLlamaLayers(nn.Module):
     nor saved.
     """
 
-    def __init__(self, layers: Sequence[LlamaDecoderLayer]) -> None:
+    def __init__(self, layers: Sequence[LlamaDecoderLayer], dtype: torch.dtype) -> None:
         """Take the place of all layers of a model.
 
         Args:
             layers: That :func:`is_plain_llama_layer` accepts, in their order.
+            dtype: Of the matrix products, float32 or bfloat16; all else, and the product behind
+                attention, is float32.
         """
         super().__init__()
-        self._layers = [_Layer(layer) for layer in layers]
+        self._layers = [_Layer(layer, dtype) for layer in layers]
 
     def forward(
         self,
@@ -56,7 +58,7 @@ class PackedLlamaLayers(nn.Module):
         """Map states (N, T, D) to states, as transformers' own layers do one after the other.
 
         Args:
-            hidden_states: float32.
+            hidden_states: Of any number type, which the result gets back.
             attention_mask: (N, 1, T, L), bool or additive; None reads all that came before.
             position_embeddings: Cosines and sines, each (N or 1, T, width of a head), the second
                 half as the first.
@@ -64,16 +66,18 @@ class PackedLlamaLayers(nn.Module):
         """
         assert position_embeddings is not None
         half = position_embeddings[0].shape[-1] // 2
-        cosines, sines = (one[..., :half] for one in position_embeddings)
+        cosines, sines = (one[..., :half].float() for one in position_embeddings)
         angles = torch.complex(cosines, sines).unsqueeze(2)
         mask = attention_mask
         if mask is not None and mask.dtype == torch.bool:
             mask = torch.zeros(mask.shape).masked_fill_(~mask, -torch.inf)
+        elif mask is not None:
+            mask = mask.float()
         # One list of all rows' tokens: only attention asks whose they are.
-        states = hidden_states.flatten(0, 1)
+        states = hidden_states.flatten(0, 1).float()
         for layer in self._layers:
             states = layer(states, hidden_states.shape[:2], angles, mask, past_key_values)
-        return states.view(hidden_states.shape)
+        return states.view(hidden_states.shape).to(hidden_states.dtype)
 
     def _save_to_state_dict(self, *_: Any) -> None:
         raise not_to_be_saved()
@@ -82,7 +86,7 @@ class PackedLlamaLayers(nn.Module):
 class _Layer:
     """One of them."""
 
-    def __init__(self, layer: LlamaDecoderLayer) -> None:
+    def __init__(self, layer: LlamaDecoderLayer, dtype: torch.dtype) -> None:
         attention, mlp = cast(Any, layer.self_attn), cast(Any, layer.mlp)
         self._index: int = attention.layer_idx
         self._scaling: float = attention.scaling
@@ -95,11 +99,13 @@ class _Layer:
         )
         self._read = PackedMatrix(
             [*(_interleaved(one, self._width) for one in turned), attention.v_proj],
+            dtype,
             self._norm_before.scale,
         )
-        self._write = PackedMatrix([attention.o_proj])
-        self._expand = PackedMatrix([mlp.gate_proj, mlp.up_proj], self._norm_between.scale)
-        self._contract = PackedMatrix([mlp.down_proj])
+        # The smallest of the four, and the one whose rounding masks feel most (docs/speed.md).
+        self._write = PackedMatrix([attention.o_proj], torch.float32)
+        self._expand = PackedMatrix([mlp.gate_proj, mlp.up_proj], dtype, self._norm_between.scale)
+        self._contract = PackedMatrix([mlp.down_proj], dtype)
 
     def __call__(
         self,
@@ -150,7 +156,7 @@ class _Norm:
     """
 
     def __init__(self, norm: Any) -> None:
-        weight: Tensor = norm.weight.detach()
+        weight: Tensor = norm.weight.detach().float()
         self.scale = weight * math.sqrt(len(weight))
         self._floor = torch.tensor(math.sqrt(len(weight) * norm.variance_epsilon))
 

@@ -1,16 +1,17 @@
 """Weights of the language model in the order in which oneDNN reads them.
 
 A follow-up question is a few dozen tokens, and products of so few rows spend much of their time on
-bringing float32 weights into the order that the kernel wants. Done once, at loading, it costs about
-half a second for lisa-nano. Layers that read the same states become one product. The numbers
-stay float32: only the order of additions differs.
+bringing weights into the order that the kernel wants. Done once, at loading, it costs about half a
+second for lisa-nano. Layers that read the same states become one product. In float32 only the order
+of additions differs; in bfloat16 the operands and the result of each product are rounded, and what
+is between the products is not.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,39 +23,46 @@ _TYPICAL_ROWS = 16
 
 
 class PackedMatrix:
-    """Float32 weights of one or more linear layers that read the same states, in oneDNN's order."""
+    """Weights of one or more linear layers that read the same states, in oneDNN's order."""
 
-    def __init__(self, layers: Sequence[nn.Linear], scale: Tensor | None = None) -> None:
+    def __init__(
+        self, layers: Sequence[nn.Linear], dtype: torch.dtype, scale: Tensor | None = None
+    ) -> None:
         """Pack weights on the CPU.
 
         Args:
             layers: With the same number of inputs; at least one.
+            dtype: Of the product, float32 or bfloat16.
             scale: (in,) by which states are to be multiplied before; None leaves them.
         """
-        weight = _joined([layer.weight.detach() for layer in layers], scale)
+        self._dtype = dtype
+        weight = _joined([layer.weight.detach() for layer in layers], scale).to(dtype)
         self._weight = torch.ops.mkldnn._reorder_linear_weight(weight, _TYPICAL_ROWS)
         # Not every torch has it; and looked up once, a call is a little sooner.
         self._multiply = torch.ops.mkldnn._linear_pointwise.default
         self._bias = None
         if any(layer.bias is not None for layer in layers):
-            self._bias = torch.cat([_bias(layer).detach() for layer in layers])
+            self._bias = torch.cat([_bias(layer).detach() for layer in layers]).to(dtype)
 
     def __call__(self, states: Tensor) -> Tensor:
-        """Map (..., in) to (..., the sum of out), both float32."""
-        return cast(Tensor, self._multiply(states, self._weight, self._bias, "none", [], ""))
+        """Map (..., in) to (..., the sum of out) of the same number type."""
+        rounded = states.to(self._dtype)
+        product: Tensor = self._multiply(rounded, self._weight, self._bias, "none", [], "")
+        return product.to(states.dtype)
 
 
 class PackedProduct:
     """Linear layers that read the same states, as one matrix."""
 
-    def __init__(self, layers: Sequence[nn.Linear]) -> None:
-        """Pack float32 weights on the CPU.
+    def __init__(self, layers: Sequence[nn.Linear], dtype: torch.dtype) -> None:
+        """Pack weights on the CPU.
 
         Args:
             layers: With the same number of inputs; at least one.
+            dtype: Of the product, float32 or bfloat16.
         """
         self._sizes = [layer.out_features for layer in layers]
-        self._matrix = PackedMatrix(layers)
+        self._matrix = PackedMatrix(layers, dtype)
         # By thread: what was read last, and the parts of its product that were not taken yet.
         self._waiting: dict[int, tuple[Tensor, dict[int, Tensor]]] = {}
 
@@ -76,7 +84,7 @@ class PackedProduct:
 
 
 class PackedLinear(nn.Module):
-    """A linear layer of float32 for inference on x86 CPUs.
+    """A linear layer for inference on x86 CPUs.
 
     Its weights are no parameters: they can neither be trained nor saved.
     """
@@ -94,7 +102,7 @@ class PackedLinear(nn.Module):
         self._product, self._place = product, place
 
     def forward(self, states: Tensor) -> Tensor:
-        """Map (..., in) to (..., out), both float32."""
+        """Map (..., in) to (..., out) of the same number type."""
         return self._product.part(self._place, states)
 
     def extra_repr(self) -> str:
@@ -114,10 +122,10 @@ def not_to_be_saved() -> CheckpointError:
 
 
 def _joined(weights: Sequence[Tensor], scale: Tensor | None) -> Tensor:
-    """Return weights (out, in) below each other and multiplied, in one copy or none."""
+    """Return weights (out, in) below each other, multiplied in float32; in one copy or none."""
     if scale is None:
         return weights[0] if len(weights) == 1 else torch.cat(list(weights))
-    joined = weights[0].new_empty(sum(map(len, weights)), len(scale))
+    joined = scale.new_empty(sum(map(len, weights)), len(scale))
     for weight, part in zip(weights, joined.split([len(one) for one in weights]), strict=True):
         torch.mul(weight, scale, out=part)
     return joined

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
+from lisa.devices import multiplies_bfloat16
 from lisa.models.packed_layers import PackedLlamaLayers, is_plain_llama_layer
 from lisa.models.packed_weights import PackedLinear, PackedProduct
 
@@ -19,11 +20,17 @@ _READ_THE_SAME = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
 """Layers of one module that transformers gives the same tensor, one after the other."""
 
 
-def can_pack_weights(backbone: PreTrainedModel) -> bool:
-    """Tell whether packing pays: float32 on an x86 CPU, with a torch that has oneDNN."""
+def can_pack_weights(backbone: PreTrainedModel, dtype: torch.dtype) -> bool:
+    """Tell whether packing for products of a number type pays: on x86 CPUs, by oneDNN.
+
+    Args:
+        backbone: As it was loaded.
+        dtype: float32, or bfloat16 on processors that have instructions for it.
+    """
     return (
-        backbone.device.type == "cpu"
-        and backbone.dtype == torch.float32
+        (dtype == torch.float32 or (dtype == torch.bfloat16 and multiplies_bfloat16()))
+        and backbone.device.type == "cpu"
+        and backbone.dtype in (torch.float32, dtype)
         and not getattr(backbone, "is_quantized", False)
         and platform.machine().lower() in ("x86_64", "amd64")
         and torch.backends.mkldnn.is_available()
@@ -31,24 +38,27 @@ def can_pack_weights(backbone: PreTrainedModel) -> bool:
     )
 
 
-def pack_large_weights(backbone: PreTrainedModel) -> int:
+def pack_large_weights(backbone: PreTrainedModel, dtype: torch.dtype) -> int:
     """Pack the language model's large matrices in place; the embedding stays.
 
     The layers of Llama models are packed as a whole, other models linear layer by linear layer.
 
     Args:
         backbone: An image-text-to-text model for which packing pays.
+        dtype: Of the products. That of the head, which chooses words, is float32 in any case:
+            rounded to eight bits, many words would be equally probable.
 
     Returns:
         How many linear layers were packed.
     """
     language = cast(nn.Module, cast(Any, backbone.base_model).language_model)
-    packed = sum(_pack_layers(owner) for owner in list(language.modules()))
+    packed = sum(_pack_layers(owner, dtype) for owner in list(language.modules()))
     # What remains of the language model; the head is a child of the backbone.
-    return packed + sum(_pack_linear(owner) for owner in [backbone, *language.modules()])
+    packed += sum(_pack_linear(owner, dtype) for owner in language.modules())
+    return packed + _pack_linear(backbone, torch.float32)
 
 
-def _pack_layers(owner: nn.Module) -> int:
+def _pack_layers(owner: nn.Module, dtype: torch.dtype) -> int:
     """Pack a child of a module that is a list of Llama layers; return of how many linear layers."""
     packed = 0
     for name, child in owner.named_children():
@@ -56,12 +66,12 @@ def _pack_layers(owner: nn.Module) -> int:
             continue
         linear = [one for one in child.modules() if isinstance(one, nn.Linear)]
         if linear and min(one.weight.numel() for one in linear) >= SMALLEST:
-            setattr(owner, name, nn.ModuleList([PackedLlamaLayers(cast(Any, child))]))
+            setattr(owner, name, nn.ModuleList([PackedLlamaLayers(cast(Any, child), dtype)]))
             packed += len(linear)
     return packed
 
 
-def _pack_linear(owner: nn.Module) -> int:
+def _pack_linear(owner: nn.Module, dtype: torch.dtype) -> int:
     """Pack the children of a module that are linear layers; return how many."""
     # Not subclasses of a linear layer: those have weights of their own kind.
     large = {
@@ -74,7 +84,7 @@ def _pack_linear(owner: nn.Module) -> int:
     groups += [[name] for name in large if name not in grouped]
     for names in groups:
         layers = [large[name] for name in names]
-        product = PackedProduct(layers)
+        product = PackedProduct(layers, dtype)
         for place, (name, layer) in enumerate(zip(names, layers, strict=True)):
             setattr(owner, name, PackedLinear(layer, product, place))
     return len(large)

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from eval.nano.read_scenes import load_scenes
+from lisa.devices import multiplies_bfloat16
 from lisa.pipeline import LisaPipeline
 from lisa.types import Prediction
 
-PICTURES = 4
+PICTURES = 20
 QUESTIONS = 2
 LEAST_IOU = 0.98
 
@@ -42,7 +43,9 @@ def overlap(one: np.ndarray, other: np.ndarray) -> float:
         pytest.param(
             {"dtype": "bfloat16"},
             marks=pytest.mark.xfail(
-                reason="two masks of eight overlap by 0.978 and 0.970: docs/speed.md", strict=True
+                not multiplies_bfloat16(),
+                reason="without packed products a fifth of the masks are below: docs/speed.md",
+                strict=True,
             ),
         ),
         {"segmenter_dtype": "bfloat16"},

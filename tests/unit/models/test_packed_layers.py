@@ -11,13 +11,15 @@ from torch import nn
 from transformers import DynamicCache, LlamaConfig, LlamaModel
 from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 
+from lisa.devices import multiplies_bfloat16
 from lisa.errors import CheckpointError
 from lisa.models.packed_layers import PackedLlamaLayers, is_plain_llama_layer
 from lisa.models.packing import can_pack_weights
 from tests.tiny import tiny_model
 
 pytestmark = pytest.mark.skipif(
-    not can_pack_weights(tiny_model().backbone), reason="packing pays on x86 CPUs only"
+    not can_pack_weights(tiny_model().backbone, torch.float32),
+    reason="packing pays on x86 CPUs only",
 )
 
 WIDTH = 48
@@ -40,9 +42,9 @@ def language_model(key_heads: int = 2, **options: Any) -> LlamaModel:
     return model
 
 
-def packed_model(plain: LlamaModel) -> LlamaModel:
+def packed_model(plain: LlamaModel, dtype: torch.dtype = torch.float32) -> LlamaModel:
     packed = copy.deepcopy(plain)
-    packed.layers = nn.ModuleList([PackedLlamaLayers(list(packed.layers))])  # type: ignore[arg-type]
+    packed.layers = nn.ModuleList([PackedLlamaLayers(list(packed.layers), dtype)])  # type: ignore[arg-type]
     return packed
 
 
@@ -97,6 +99,24 @@ def test_positions_are_those_of_the_model(rope: dict[str, Any]) -> None:
     states, places = torch.randn(1, 4, WIDTH), torch.tensor([[0, 1, 7, 300]])
     one, other = (read(model, states, position_ids=places) for model in (plain, packed))
     torch.testing.assert_close(other, one, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.skipif(not multiplies_bfloat16(), reason="no instructions for bfloat16")
+@pytest.mark.parametrize("loaded", [torch.float32, torch.bfloat16])
+def test_products_in_bfloat16_are_as_near_as_its_eight_bits(loaded: torch.dtype) -> None:
+    exact = language_model()
+    plain = copy.deepcopy(exact).to(torch.bfloat16)
+    packed = packed_model(copy.deepcopy(exact).to(loaded), torch.bfloat16)
+    states, mask = torch.randn(2, 9, WIDTH), torch.arange(9) >= torch.tensor([[0], [4]])
+    whole = read(exact, states, attention_mask=mask.long())[mask]
+    errors = []
+    for model, dtype in ((plain, torch.bfloat16), (packed, loaded)):
+        found = read(model, states.to(dtype), attention_mask=mask.long())
+        assert found.dtype == dtype
+        errors.append(float((found.float()[mask] - whole).norm() / whole.norm()))
+    assert errors[1] < 0.03
+    # What is between the products is not rounded, so it is nearer than all of it in bfloat16.
+    assert errors[1] < errors[0]
 
 
 def changed(change: str) -> nn.Module:

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 from eval.timings.work import count_work
+from lisa import pipeline
+from lisa.devices import multiplies_bfloat16
 from lisa.errors import CheckpointError
-from lisa.models import packing
+from lisa.models import LisaModel, packing
 from lisa.models.packed_layers import PackedLlamaLayers
 from lisa.models.packed_weights import PackedLinear, PackedProduct
 from lisa.models.packing import can_pack_weights, pack_large_weights
@@ -18,7 +20,11 @@ from lisa.pipeline import LisaPipeline
 from tests.tiny import picture, tiny_model, tiny_processor
 
 pytestmark = pytest.mark.skipif(
-    not can_pack_weights(tiny_model().backbone), reason="packing pays on x86 CPUs only"
+    not can_pack_weights(tiny_model().backbone, torch.float32),
+    reason="packing pays on x86 CPUs only",
+)
+needs_bfloat16 = pytest.mark.skipif(
+    not multiplies_bfloat16(), reason="this processor has no instructions for bfloat16"
 )
 
 
@@ -29,14 +35,32 @@ def test_a_layer_computes_the_same(rows: tuple[int, ...], bias: bool) -> None:
     linear = nn.Linear(48, 80, bias=bias)
     states = torch.randn(*rows, 48)
     with torch.no_grad():
-        packed = PackedLinear(linear, PackedProduct([linear]), 0)
+        packed = PackedLinear(linear, PackedProduct([linear], torch.float32), 0)
         torch.testing.assert_close(packed(states), linear(states))
+
+
+@needs_bfloat16
+@pytest.mark.parametrize("states", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("stored", [torch.float32, torch.bfloat16])
+def test_products_of_bfloat16_round_what_they_multiply(stored, states) -> None:
+    torch.manual_seed(0)
+    linear = nn.Linear(48, 80).to(stored)
+    given = torch.randn(23, 48).to(states)
+    with torch.no_grad():
+        packed = PackedLinear(linear, PackedProduct([linear], torch.bfloat16), 0)(given)
+        exact = linear.float()(given.bfloat16().float())
+        rounded = linear.bfloat16().float()(given.bfloat16().float())
+    assert packed.dtype == states
+    torch.testing.assert_close(packed.float(), rounded, atol=0.02, rtol=2**-8)
+    torch.testing.assert_close(packed.float(), exact, atol=0.04, rtol=2**-7)
+    # Eight bits, and no more of them.
+    assert torch.equal(packed, packed.bfloat16().to(states))
 
 
 def three_layers() -> tuple[list[nn.Linear], list[PackedLinear]]:
     torch.manual_seed(1)
     plain = [nn.Linear(48, size, bias=size > 20) for size in (80, 16, 24)]
-    product = PackedProduct(plain)
+    product = PackedProduct(plain, torch.float32)
     return plain, [PackedLinear(one, product, place) for place, one in enumerate(plain)]
 
 
@@ -82,9 +106,11 @@ def test_a_model_answers_the_same(monkeypatch, whole_layers: bool) -> None:
         monkeypatch.setattr(packing, "is_plain_llama_layer", lambda layer: False)
     plain = LisaPipeline(tiny_model(), tiny_processor())
     packed = LisaPipeline(tiny_model(), tiny_processor())
-    assert pack_large_weights(packed.model.backbone) == 0  # nothing to gain in a tiny model
+    assert (
+        pack_large_weights(packed.model.backbone, torch.float32) == 0
+    )  # nothing to gain in a tiny model
     monkeypatch.setattr(packing, "SMALLEST", 1)
-    layers = pack_large_weights(packed.model.backbone)
+    layers = pack_large_weights(packed.model.backbone, torch.float32)
     kinds = [type(one) for one in packed.model.modules()]
     depth = packed.model.config.backbone.get_text_config().num_hidden_layers
     assert layers == 7 * depth + 1
@@ -103,20 +129,55 @@ def test_a_model_answers_the_same(monkeypatch, whole_layers: bool) -> None:
 def test_a_packed_model_is_not_saved_without_its_weights(monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(packing, "SMALLEST", 1)
     model = tiny_model()
-    pack_large_weights(model.backbone)
+    pack_large_weights(model.backbone, torch.float32)
     with pytest.raises(CheckpointError, match="pack_weights=False"):
         model.save_pretrained(tmp_path)
 
 
-def test_pipelines_pack_unless_told_otherwise(monkeypatch, tmp_path) -> None:
+def opened(folder, monkeypatch, stored: torch.dtype, **options) -> LisaModel:
+    """Save a model with one number type, and load it."""
     monkeypatch.setattr(packing, "SMALLEST", 1)
-    tiny_model().save_pretrained(tmp_path)
-    tiny_processor().save_pretrained(tmp_path)
+    model = tiny_model().to(stored)
+    model.save_pretrained(folder)
+    tiny_processor().save_pretrained(folder)
+    return LisaPipeline.from_pretrained(folder, device="cpu", **options).model
 
-    def packed(**options) -> bool:
-        model = LisaPipeline.from_pretrained(tmp_path, device="cpu", **options).model
-        return any(isinstance(one, PackedLinear) for one in model.modules())
 
-    assert packed()
-    assert not packed(pack_weights=False)
-    assert not packed(dtype="bfloat16")
+def is_packed(model: LisaModel) -> bool:
+    return any(isinstance(one, PackedLinear) for one in model.modules())
+
+
+def number_types(model: LisaModel) -> tuple[torch.dtype, torch.dtype]:
+    return model.backbone.dtype, model.segmenter_dtype
+
+
+def test_pipelines_pack_unless_told_otherwise(monkeypatch, tmp_path) -> None:
+    assert is_packed(opened(tmp_path, monkeypatch, torch.float32))
+    assert not is_packed(opened(tmp_path, monkeypatch, torch.float32, pack_weights=False))
+    assert not is_packed(opened(tmp_path, monkeypatch, torch.float32, dtype="float16"))
+
+
+@needs_bfloat16
+def test_bfloat16_is_that_of_products_where_the_model_is_stored_in_float32(
+    monkeypatch, tmp_path
+) -> None:
+    half, full = torch.bfloat16, torch.float32
+    for stored, options, expected in (
+        (full, {}, (full, full)),
+        (full, {"segmenter_dtype": "bfloat16"}, (full, half)),
+        (half, {}, (half, half)),
+    ):
+        model = opened(tmp_path, monkeypatch, stored, dtype="bfloat16", **options)
+        assert is_packed(model)
+        assert number_types(model) == expected
+    plain = opened(tmp_path, monkeypatch, full, dtype="bfloat16", pack_weights=False)
+    assert not is_packed(plain)
+    assert number_types(plain) == (half, half)
+
+
+def test_a_processor_without_bfloat16_computes_in_it_plainly(monkeypatch, tmp_path) -> None:
+    for module in (packing, pipeline):
+        monkeypatch.setattr(module, "multiplies_bfloat16", lambda: False)
+    model = opened(tmp_path, monkeypatch, torch.float32, dtype="bfloat16")
+    assert not is_packed(model)
+    assert number_types(model) == (torch.bfloat16, torch.bfloat16)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from lisa.errors import ConfigError
 from lisa.models import packing
@@ -48,9 +49,9 @@ def test_an_unknown_name() -> None:
 @pytest.mark.parametrize("name", ["lisa", "lisa_all_linear", "nano"])
 def test_lora_needs_layers_that_take_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model = tiny_model()
-    if not packing.can_pack_weights(model.backbone):
+    if not packing.can_pack_weights(model.backbone, torch.float32):
         pytest.skip("packing pays on x86 CPUs only")
     monkeypatch.setattr(packing, "SMALLEST", 1)
-    packing.pack_large_weights(model.backbone)
+    packing.pack_large_weights(model.backbone, torch.float32)
     with pytest.raises(ConfigError, match=f"'{name}' put LoRA layers .* pack_weights=False"):
         trainable_plan(model, name)
