@@ -11,7 +11,7 @@ layers share is derived twice.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any, cast
 
 import torch
@@ -36,7 +36,7 @@ class PackedLlamaLayers(nn.Module):
     nor saved.
     """
 
-    def __init__(self, layers: Sequence[LlamaDecoderLayer], dtype: torch.dtype) -> None:
+    def __init__(self, layers: Iterable[LlamaDecoderLayer], dtype: torch.dtype) -> None:
         """Take the place of all layers of a model.
 
         Args:

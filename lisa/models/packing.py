@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterator
 from typing import Any, cast
 
 import torch
@@ -52,7 +53,13 @@ def pack_large_weights(backbone: PreTrainedModel, dtype: torch.dtype) -> int:
         How many linear layers were packed.
     """
     language = cast(nn.Module, cast(Any, backbone.base_model).language_model)
-    packed = sum(_pack_layers(owner, dtype) for owner in list(language.modules()))
+    # Only who owns a list: to hold the layers themselves here would keep all their weights.
+    owners = [
+        one
+        for one in language.modules()
+        if any(isinstance(child, nn.ModuleList) for child in one.children())
+    ]
+    packed = sum(_pack_layers(owner, dtype) for owner in owners)
     # What remains of the language model; the head is a child of the backbone.
     packed += sum(_pack_linear(owner, dtype) for owner in language.modules())
     return packed + _pack_linear(backbone, torch.float32)
@@ -66,9 +73,19 @@ def _pack_layers(owner: nn.Module, dtype: torch.dtype) -> int:
             continue
         linear = [one for one in child.modules() if isinstance(one, nn.Linear)]
         if linear and min(one.weight.numel() for one in linear) >= SMALLEST:
-            setattr(owner, name, nn.ModuleList([PackedLlamaLayers(cast(Any, child), dtype)]))
             packed += len(linear)
+            del linear
+            packed_layers = PackedLlamaLayers(cast(Any, _taken_out(child)), dtype)
+            setattr(owner, name, nn.ModuleList([packed_layers]))
     return packed
+
+
+def _taken_out(layers: nn.ModuleList) -> Iterator[nn.Module]:
+    """Give one layer after the other away, so that no more than one is there twice."""
+    for place in range(len(layers)):
+        layer, layers[place] = layers[place], nn.Identity()
+        yield layer
+        del layer
 
 
 def _pack_linear(owner: nn.Module, dtype: torch.dtype) -> int:

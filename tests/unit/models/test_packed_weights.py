@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -12,7 +13,7 @@ from eval.timings.work import count_work
 from lisa import pipeline
 from lisa.devices import multiplies_bfloat16
 from lisa.errors import CheckpointError
-from lisa.models import LisaModel, packing
+from lisa.models import LisaModel, packed_layers, packing
 from lisa.models.packed_layers import PackedLlamaLayers
 from lisa.models.packed_weights import PackedLinear, PackedProduct
 from lisa.models.packing import can_pack_weights, pack_large_weights
@@ -124,6 +125,24 @@ def test_a_model_answers_the_same(monkeypatch, whole_layers: bool) -> None:
         assert one.text == other.text
         for a, b in zip(one.segments, other.segments, strict=True):
             assert (a.mask == b.mask).all()
+
+
+def test_a_layer_is_forgotten_before_the_next_is_packed(monkeypatch) -> None:
+    monkeypatch.setattr(packing, "SMALLEST", 1)
+    model = tiny_model()
+    layers = model.backbone.model.language_model.layers
+    weights = [weakref.ref(one.mlp.up_proj.weight) for one in layers]
+    alive = []
+
+    class Watched(packed_layers._Layer):
+        def __init__(self, *arguments: object) -> None:
+            alive.append([one() is not None for one in weights])
+            super().__init__(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(packed_layers, "_Layer", Watched)
+    pack_large_weights(model.backbone, torch.float32)
+    assert alive == [[i >= place for i in range(len(weights))] for place in range(len(weights))]
+    assert len(weights) > 1
 
 
 def test_a_packed_model_is_not_saved_without_its_weights(monkeypatch, tmp_path) -> None:
