@@ -165,7 +165,7 @@ def undisturbed(model: LisaModel) -> Iterator[None]:
     """
     modes = [(module, module.training) for module in model.modules()]
     device = next(model.parameters()).device
-    dtype = model.backbone.dtype
+    dtype = model.dtype
     own = [device] if device.type == "cuda" else []
     with (
         torch.random.fork_rng(own),

@@ -125,7 +125,9 @@ def ask_benchmark(
 def _header(
     pipeline: LisaPipeline, benchmark: Benchmark, wording: str, args: argparse.Namespace
 ) -> Header:
-    loading = {"number type": str(pipeline.model.backbone.dtype).removeprefix("torch.")}
+    # Packed weights may be of another type than what is around them.
+    own = str(pipeline.model.dtype).removeprefix("torch.")
+    loading = {"number type": own if args.dtype == "auto" else args.dtype}
     options = ("segmenter_dtype", "template", "vision_tower")
     loading |= {name: str(getattr(args, name)) for name in options if getattr(args, name)}
     if args.load_in_4bit or args.load_in_8bit:

@@ -67,8 +67,8 @@ def random_pipeline(
     """
     config = sized_config(sizes.language, sizes.vision, sizes.segmenter, sizes.types)
     model = random_model(config, sizes.types, device, quantize)
-    if packed and can_pack_weights(model.backbone, model.backbone.dtype):
-        pack_large_weights(model.backbone, model.backbone.dtype)
+    if packed and can_pack_weights(model.backbone, model.dtype):
+        pack_large_weights(model.backbone, model.dtype)
     side = sizes.vision["image_size"]
     settings = ProcessorSettings("llava_v1", image_tokens(config), config.image_token_id, 2048)
     pixels = CLIPImageProcessorPil(

@@ -85,7 +85,7 @@ def compare(load: Callable[[bool], LisaPipeline], rounds: int = ROUNDS) -> dict[
         found["peak_memory"] = Measurement.of([mine.most / MIB], "MiB")
     work, slow_work = (count_work(one.first_turn) for one in (ours, original))
     found["first_turn_work"] = Measurement.of([work.flops / 1e9], "GFLOP", [slow_work.flops / 1e9])
-    ceiling = measure_ceiling(device, pipeline.model.backbone.dtype)
+    ceiling = measure_ceiling(device, pipeline.model.dtype)
     shares = [ceiling.share(work.flops, work.bytes, took) for took in first]
     found["first_turn_share_of_ceiling"] = Measurement.of(shares, "of the roofline")
     return found

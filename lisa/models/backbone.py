@@ -124,6 +124,11 @@ def image_tokens_from_states(backbone: PreTrainedModel, states: Sequence[Tensor]
     return tokens
 
 
+def language_dtype(backbone: PreTrainedModel) -> torch.dtype:
+    """Return the number type of the language model; a trunk of ours stays in float32 beside it."""
+    return cast(torch.dtype, backbone.get_input_embeddings().weight.dtype)
+
+
 def check_backbone(backbone: PreTrainedModel) -> None:
     """Accept only backbones whose positions are counted here as the model counts them.
 

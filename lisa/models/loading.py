@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -77,18 +77,29 @@ def check_report(source: str, report: Mapping[str, Any]) -> None:
         )
 
 
-def check_uniform(name: str, part: nn.Module, dtype: torch.dtype | None = None) -> None:
+def check_uniform(
+    name: str,
+    part: nn.Module,
+    dtype: torch.dtype | None = None,
+    kept: Collection[str] = (),
+) -> None:
     """Accept a part only if its floating weights have one number type.
 
     Args:
         name: Of the part, for the message.
         part: Whose weights are looked at.
         dtype: The type that they must have; None accepts any single one.
+        kept: Names of modules inside that are loaded in float32 in any case, and may differ.
 
     Raises:
         CheckpointError: If they have several, or another.
     """
-    found = {v.dtype for v in part.state_dict().values() if v.is_floating_point()}
+    found = {
+        value.dtype
+        for key, value in part.state_dict().items()
+        if value.is_floating_point()
+        and not (value.dtype == torch.float32 and set(key.split(".")) & set(kept))
+    }
     if len(found) > 1 or (dtype is not None and found - {dtype}):
         types = ", ".join(sorted(str(one).removeprefix("torch.") for one in found))
         raise CheckpointError(

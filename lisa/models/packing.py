@@ -11,6 +11,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from lisa.devices import multiplies_bfloat16
+from lisa.models.backbone import language_dtype
 from lisa.models.packed_layers import PackedLlamaLayers, is_plain_llama_layer
 from lisa.models.packed_weights import PackedLinear, PackedProduct
 
@@ -31,7 +32,7 @@ def can_pack_weights(backbone: PreTrainedModel, dtype: torch.dtype) -> bool:
     return (
         (dtype == torch.float32 or (dtype == torch.bfloat16 and multiplies_bfloat16()))
         and backbone.device.type == "cpu"
-        and backbone.dtype in (torch.float32, dtype)
+        and language_dtype(backbone) in (torch.float32, dtype)
         and not getattr(backbone, "is_quantized", False)
         and platform.machine().lower() in ("x86_64", "amd64")
         and torch.backends.mkldnn.is_available()

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from transformers import AutoModelForImageTextToText, PreTrainedModel
 
-from lisa.models.backbone import check_backbone, set_projector
+from lisa.models.backbone import check_backbone, language_dtype, set_projector
 from lisa.models.config import LisaConfig
 from lisa.models.loading import (
     HUB_OPTIONS,
@@ -79,6 +79,11 @@ class LisaParts(PreTrainedModel):
         """Leave our own parts as their constructors filled them (the backbone has its own way)."""
 
     @property
+    def dtype(self) -> torch.dtype:
+        """Number type of the language model, not that of a trunk that stays in float32."""
+        return language_dtype(self.backbone)
+
+    @property
     def segmenter_dtype(self) -> torch.dtype:
         """Number type of everything behind the language model."""
         return cast(torch.dtype, self.mask_projection[0].weight.dtype)
@@ -105,7 +110,7 @@ class LisaParts(PreTrainedModel):
         """
         vision = getattr(self.config.backbone, "vision_config", None)
         layers = 1 + len(getattr(vision, "deepstack_visual_indexes", None) or ())
-        tokens = image_tokens * self.config.language_width * layers * self.backbone.dtype.itemsize
+        tokens = image_tokens * self.config.language_width * layers * self.dtype.itemsize
         frame = 3 * self.segmenter.image_size**2 * torch.float32.itemsize
         return tokens + frame + self.segmenter.feature_values * self.segmenter_dtype.itemsize
 
@@ -164,8 +169,8 @@ class LisaParts(PreTrainedModel):
         """
         self.config.segmenter_dtype = str(self.segmenter_dtype).removeprefix("torch.")
         if not getattr(self.backbone, "is_quantized", False):
-            check_uniform("backbone", self.backbone)
-            note_dtype(self.config.backbone, self.backbone.dtype)
+            check_uniform("backbone", self.backbone, kept=self._keep_in_fp32_modules_strict or ())
+            note_dtype(self.config.backbone, self.dtype)
         for name in ("mask_projection", "prompt_head", "segmenter"):
             check_uniform(name, self.get_submodule(name), self.segmenter_dtype)
         super().save_pretrained(save_directory, *args, **kwargs)

@@ -39,6 +39,8 @@ class TrunkModel(PreTrainedModel):
     config_class = TrunkConfig
     main_input_name = "pixel_values"
     base_model_prefix = "trunk"
+    # A segmenter reads the maps, too: rounded to bfloat16 they cost masks 3 % (docs/speed.md).
+    _keep_in_fp32_modules_strict = {"trunk"}
 
     def __init__(self, config: TrunkConfig) -> None:
         """Build the timm model with fresh weights."""

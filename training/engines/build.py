@@ -30,7 +30,7 @@ def build_engine(
         ConfigError: If the engine cannot run what the configuration asks for.
         MissingDependencyError: If something that it names is not installed.
     """
-    autocast = {torch.bfloat16: "bf16", torch.float16: "fp16"}.get(model.backbone.dtype, "no")
+    autocast = {torch.bfloat16: "bf16", torch.float16: "fp16"}.get(model.dtype, "no")
     wrapped, engine = LossSumsOf(model), config.engine
     if engine.kind == "accelerate":
         return AccelerateEngine(wrapped, learning, config.optimizer, autocast, config.output)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import timm
 import torch
 from safetensors.torch import load_file
@@ -114,3 +115,19 @@ def test_save_load_save_is_identical(tmp_path) -> None:
     )
     assert torch.equal(before.logits, after.logits)
     torch.testing.assert_close(before.mask_logits[0], after.mask_logits[0], atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])
+def test_a_trunk_stays_in_float32_through_loading_and_saving(half, tmp_path) -> None:
+    model = nano_model()
+    model.save_pretrained(tmp_path / "full")
+    loaded = LisaModel.from_pretrained(tmp_path / "full", dtype=half)
+    assert (loaded.dtype, loaded.segmenter_dtype) == (half, half)
+    loaded.save_pretrained(tmp_path / "half")
+    again = LisaModel.from_pretrained(tmp_path / "half")
+    assert (again.dtype, again.segmenter_dtype) == (half, half)
+    exact = model.backbone.model.vision_tower.state_dict()
+    for one in (loaded, again):
+        kept = one.backbone.model.vision_tower.state_dict()
+        assert all(torch.equal(exact[name], kept[name]) for name in exact)
+    encode(again, nano_processor(), [picture(40, 64)])
