@@ -6,6 +6,7 @@ positions that the processor has marked, so an encoded picture serves any number
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -125,8 +126,16 @@ def image_tokens_from_states(backbone: PreTrainedModel, states: Sequence[Tensor]
 
 
 def language_dtype(backbone: PreTrainedModel) -> torch.dtype:
-    """Return the number type of the language model; a trunk of ours stays in float32 beside it."""
-    return cast(torch.dtype, backbone.get_input_embeddings().weight.dtype)
+    """Return the number type of most weights, those aside that are in float32 in any case.
+
+    In training a few others are, too: those that learn.
+    """
+    kept = set(backbone._keep_in_fp32_modules_strict or ())
+    counts: Counter[torch.dtype] = Counter()
+    for name, one in backbone.named_parameters():
+        if one.is_floating_point() and not kept & set(name.split(".")):
+            counts[one.dtype] += one.numel()
+    return counts.most_common(1)[0][0]
 
 
 def check_backbone(backbone: PreTrainedModel) -> None:

@@ -52,8 +52,7 @@ class LisaModel(LisaParts):
     """Answers questions about pictures in text and masks; see :class:`LisaConfig` for its parts.
 
     Attributes:
-        lookup_tokens: Most tokens that are guessed from a conversation and read along in a pass; 0
-            reads them one by one, and answers the same.
+        lookup_tokens: Most tokens that are guessed and read along in a pass; 0 is one by one.
     """
 
     lookup_tokens = LOOKUP_TOKENS

@@ -43,7 +43,7 @@ def test_packed_weights_are_as_much_work() -> None:
         plain = count_work(lambda: linear(states))
         if not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
             pytest.skip("this torch has no oneDNN")
-        packed = PackedLinear(linear, PackedProduct([linear]), 0)
+        packed = PackedLinear(linear, PackedProduct([linear], torch.float32), 0)
         assert count_work(lambda: packed(states)) == plain
 
 
