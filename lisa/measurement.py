@@ -65,6 +65,8 @@ def in_turns(
 ) -> list[list[float]]:
     """Measure several ways in turns, so that a busy machine slows all of them down.
 
+    Standard error shows how far it is.
+
     Args:
         ways: Each does its work once and returns a number.
         rounds: How often each counts.
@@ -73,8 +75,10 @@ def in_turns(
     Returns:
         The numbers of each way, one a round.
     """
+    from tqdm import tqdm
+
     numbers: list[list[float]] = [[] for _ in ways]
-    for number in range(warm_up + rounds):
+    for number in tqdm(range(warm_up + rounds), unit="round", leave=False):
         for way, found in zip(ways, numbers, strict=True):
             value = way()
             if number >= warm_up:

@@ -175,19 +175,15 @@ def _shapes() -> Sequence[tuple[str, int, Callable[[bool], LisaPipeline]]]:
         ("half_billion_cpu", 2, lambda packed: random_pipeline(cpu, HALF_BILLION, packed)),
     ]
     if multiplies_bfloat16():
-        shapes.insert(
-            1,
+        half = {True: "bfloat16", False: "float32"}
+        shapes.append(
             (
                 "nano_bfloat16_cpu",
                 ROUNDS,
                 lambda packed: LisaPipeline.from_pretrained(
-                    "lisa-nano",
-                    device="cpu",
-                    dtype="bfloat16" if packed else "float32",
-                    offline=True,
-                    pack_weights=packed,
+                    "lisa-nano", device="cpu", dtype=half[packed], offline=True, pack_weights=packed
                 ),
-            ),
+            )
         )
     if torch.cuda.is_available():
         gpu = torch.device("cuda")

@@ -4,7 +4,8 @@ Answers repeat what stands in the conversation: the pattern of the answer before
 call, what a tool observed. So the tokens that once followed the last ones are guessed to follow
 again, and are read in one pass with the next token. As the weights come from memory once a pass, a
 few tokens take no longer than one. Guesses that the model would have chosen itself stay; from the
-first other one on they are dropped, so the answer is the same as without them.
+first other one on they are dropped, so the answer is the same as without them, but for the rounding
+of sums whose order depends on the number of rows.
 """
 
 from __future__ import annotations
