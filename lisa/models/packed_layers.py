@@ -41,8 +41,7 @@ class PackedLlamaLayers(nn.Module):
 
         Args:
             layers: That :func:`is_plain_llama_layer` accepts, in their order.
-            dtype: Of the matrix products, float32 or bfloat16; all else, and the product behind
-                attention, is float32.
+            dtype: Of the matrix products, float32 or bfloat16; all else is float32.
         """
         super().__init__()
         self._layers = [_Layer(layer, dtype) for layer in layers]
@@ -102,8 +101,7 @@ class _Layer:
             dtype,
             self._norm_before.scale,
         )
-        # The smallest of the four, and the one whose rounding masks feel most (docs/speed.md).
-        self._write = PackedMatrix([attention.o_proj], torch.float32)
+        self._write = PackedMatrix([attention.o_proj], dtype)
         self._expand = PackedMatrix([mlp.gate_proj, mlp.up_proj], dtype, self._norm_between.scale)
         self._contract = PackedMatrix([mlp.down_proj], dtype)
 
