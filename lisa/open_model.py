@@ -67,11 +67,11 @@ def open_model(
     if of_float32 is not None and config.get("dtype") == "float32":
         placement = of_float32
     folder = materialize(folder)
-    model = LisaModel.from_pretrained(
+    loaded = LisaModel.from_pretrained(
         folder, dtype=placement.dtype, segmenter_dtype=placement.segmenter_dtype
     )
-    torch.nn.Module.to(cast(LisaModel, model), placement.device)
-    return cast(LisaModel, model), LisaProcessor.from_pretrained(folder, template)
+    model = torch.nn.Module.to(cast(LisaModel, loaded), placement.device)
+    return model, LisaProcessor.from_pretrained(folder, template)
 
 
 def _config(folder: Path) -> dict[str, Any]:

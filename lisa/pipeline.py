@@ -18,11 +18,11 @@ import torch
 from torch import Tensor
 
 from lisa.base_weights import untrained_model
-from lisa.devices import choose_placement, multiplies_bfloat16
+from lisa.devices import choose_placement
 from lisa.hub import NANO, resolve
 from lisa.images import ImageSource, open_image
 from lisa.models import EncodedImage, LisaModel, Reading
-from lisa.models.packing import can_pack_weights, pack_large_weights
+from lisa.models.packing import can_pack_weights, pack_large_weights, packing_pays
 from lisa.models.region_prompts import region_prompts
 from lisa.models.teacher_forcing import last_masks
 from lisa.open_model import open_model
@@ -89,11 +89,9 @@ class LisaPipeline:
             DeviceError: If device or number type do not exist here.
         """
         placement = choose_placement(device, dtype, segmenter_dtype)
-        packed = placement.dtype if pack_weights else None
-        wide = None
-        if packed == torch.bfloat16 and placement.device.type == "cpu" and multiplies_bfloat16():
-            # Packed products round what they multiply; all else may as well stay as it is stored.
-            wide = choose_placement(device, "float32", segmenter_dtype)
+        packs = pack_weights and packing_pays(placement.device, placement.dtype)
+        # Packed products round what they multiply; all else may as well stay as it is stored.
+        wide = choose_placement(device, "float32", segmenter_dtype) if packs else None
         model, processor = open_model(
             name_or_path,
             placement,
@@ -104,8 +102,8 @@ class LisaPipeline:
             vision_tower=vision_tower,
             quantize=quantize,
         )
-        if packed is not None and can_pack_weights(model.backbone, packed):
-            pack_large_weights(model.backbone, packed)
+        if packs and can_pack_weights(model.backbone, placement.dtype):
+            pack_large_weights(model.backbone, placement.dtype)
         return cls(model, processor)
 
     @classmethod

@@ -19,7 +19,7 @@ from transformers import (
 
 from lisa.errors import ConfigError
 from lisa.models.backbone import last_states
-from lisa.models.language_inputs import LanguageInputs, deep_features
+from lisa.models.language_inputs import LanguageInputs, deep_features, with_following
 from lisa.models.prompt_lookup import PromptLookup, can_drop_tokens
 
 
@@ -229,12 +229,11 @@ def _state_after(
     begun = prompt.position_ids
     if begun is None:
         begun = (prompt_mask.long().cumsum(dim=1) - 1).clamp(min=0)
-    steps_on = torch.arange(1, token_ids.shape[1] + 1, device=begun.device)
     with last_states(backbone) as steps, deep_features(backbone, prompt):
         backbone(
             inputs_embeds=torch.cat([prompt.embeddings, new], dim=1),
             attention_mask=mask.long(),
-            position_ids=torch.cat([begun, begun[..., -1:] + steps_on], dim=-1),
+            position_ids=with_following(begun, token_ids.shape[1]),
             use_cache=False,
             logits_to_keep=1,
         )

@@ -102,6 +102,20 @@ def _positions(
     return positions
 
 
+def with_following(positions: Tensor, count: int) -> Tensor:
+    """Append the positions of new tokens: each stands one behind the last.
+
+    Args:
+        positions: (..., T) of a prompt; where its last token stands, a picture's end may decide.
+        count: Of new tokens.
+
+    Returns:
+        (..., T + count).
+    """
+    steps_on = torch.arange(1, count + 1, device=positions.device)
+    return torch.cat([positions, positions[..., -1:] + steps_on], dim=-1)
+
+
 @contextmanager
 def deep_features(backbone: PreTrainedModel, inputs: LanguageInputs) -> Iterator[None]:
     """Hand `inputs.deep` to the language model in each pass of the block that sees the pictures.

@@ -22,21 +22,28 @@ _READ_THE_SAME = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
 """Layers of one module that transformers gives the same tensor, one after the other."""
 
 
-def can_pack_weights(backbone: PreTrainedModel, dtype: torch.dtype) -> bool:
+def packing_pays(device: torch.device, dtype: torch.dtype) -> bool:
     """Tell whether packing for products of a number type pays: on x86 CPUs, by oneDNN.
 
     Args:
-        backbone: As it was loaded.
+        device: Where the model computes.
         dtype: float32, or bfloat16 on processors that have instructions for it.
     """
     return (
         (dtype == torch.float32 or (dtype == torch.bfloat16 and multiplies_bfloat16()))
-        and backbone.device.type == "cpu"
-        and language_dtype(backbone) in (torch.float32, dtype)
-        and not getattr(backbone, "is_quantized", False)
+        and device.type == "cpu"
         and platform.machine().lower() in ("x86_64", "amd64")
         and torch.backends.mkldnn.is_available()
         and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
+    )
+
+
+def can_pack_weights(backbone: PreTrainedModel, dtype: torch.dtype) -> bool:
+    """Tell whether packing pays for a model as it was loaded; see :func:`packing_pays`."""
+    return (
+        packing_pays(backbone.device, dtype)
+        and language_dtype(backbone) in (torch.float32, dtype)
+        and not getattr(backbone, "is_quantized", False)
     )
 
 
@@ -72,12 +79,11 @@ def _pack_layers(owner: nn.Module, dtype: torch.dtype) -> int:
     for name, child in owner.named_children():
         if not isinstance(child, nn.ModuleList) or not all(map(is_plain_llama_layer, child)):
             continue
-        linear = [one for one in child.modules() if isinstance(one, nn.Linear)]
-        if linear and min(one.weight.numel() for one in linear) >= SMALLEST:
-            packed += len(linear)
-            del linear
+        sizes = [one.weight.numel() for one in child.modules() if isinstance(one, nn.Linear)]
+        if sizes and min(sizes) >= SMALLEST:
             packed_layers = PackedLlamaLayers(cast(Any, _taken_out(child)), dtype)
             setattr(owner, name, nn.ModuleList([packed_layers]))
+            packed += len(sizes)
     return packed
 
 

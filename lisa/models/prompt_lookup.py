@@ -25,7 +25,7 @@ from transformers import (
 )
 from transformers.cache_utils import DynamicLayer
 
-from lisa.models.language_inputs import LanguageInputs
+from lisa.models.language_inputs import LanguageInputs, with_following
 
 LOOKUP_TOKENS = 5
 """Most guesses a pass: six rows are as fast as one on the processors that were measured."""
@@ -76,7 +76,8 @@ class PromptLookup:
             (1, K) the new tokens.
         """
         cache: DynamicCache = given["past_key_values"]
-        logits = self._read(model, self._prompt.embeddings, cache, logits_to_keep=1)
+        unread = self._prompt.embeddings[:, cache.get_seq_length() :]
+        logits = self._read(model, unread, cache, logits_to_keep=1)
         new_ids, guesses = input_ids, list[int]()
         while True:
             before, done = new_ids.shape[1], False
@@ -100,17 +101,12 @@ class PromptLookup:
     def _read(
         self, model: PreTrainedModel, embeddings: Tensor, cache: DynamicCache, **options: Any
     ) -> Tensor:
-        """Read what the cache does not hold yet of a prompt, or tokens behind it; logits (T, V)."""
-        known = cache.get_seq_length()
-        begun = self._prompt.embeddings.shape[1]
-        if known < begun:
-            embeddings = embeddings[:, known:]
+        """Read T tokens behind those that the cache holds; return their logits (T, V)."""
         positions = self._prompt.position_ids
         if positions is not None:
-            # Each new token stands one position behind the last; a picture's end decides where.
-            behind = torch.arange(1, max(0, known + embeddings.shape[1] - begun) + 1)
-            later = positions[..., -1:] + behind.to(positions.device)
-            positions = torch.cat([positions, later], dim=-1)[..., known:]
+            known = cache.get_seq_length()
+            new = known + embeddings.shape[1] - positions.shape[-1]
+            positions = with_following(positions, new)[..., known:]
         output = model(
             inputs_embeds=embeddings,
             position_ids=positions,

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from torch import nn
 
 from eval.timings.work import count_work
-from lisa import pipeline
 from lisa.devices import multiplies_bfloat16
 from lisa.errors import CheckpointError
 from lisa.models import LisaModel, packed_layers, packing
@@ -107,9 +106,8 @@ def test_a_model_answers_the_same(monkeypatch, whole_layers: bool) -> None:
         monkeypatch.setattr(packing, "is_plain_llama_layer", lambda layer: False)
     plain = LisaPipeline(tiny_model(), tiny_processor())
     packed = LisaPipeline(tiny_model(), tiny_processor())
-    assert (
-        pack_large_weights(packed.model.backbone, torch.float32) == 0
-    )  # nothing to gain in a tiny model
+    # There is nothing to gain in a tiny model.
+    assert pack_large_weights(packed.model.backbone, torch.float32) == 0
     monkeypatch.setattr(packing, "SMALLEST", 1)
     layers = pack_large_weights(packed.model.backbone, torch.float32)
     kinds = [type(one) for one in packed.model.modules()]
@@ -195,8 +193,7 @@ def test_bfloat16_is_that_of_products_where_the_model_is_stored_in_float32(
 
 
 def test_a_processor_without_bfloat16_computes_in_it_plainly(monkeypatch, tmp_path) -> None:
-    for module in (packing, pipeline):
-        monkeypatch.setattr(module, "multiplies_bfloat16", lambda: False)
+    monkeypatch.setattr(packing, "multiplies_bfloat16", lambda: False)
     model = opened(tmp_path, monkeypatch, torch.float32, dtype="bfloat16")
     assert not is_packed(model)
     assert number_types(model) == (torch.bfloat16, torch.bfloat16)
