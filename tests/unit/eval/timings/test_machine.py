@@ -48,12 +48,17 @@ def test_packed_weights_are_as_much_work() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell")
-def test_peak_memory_is_that_of_the_work() -> None:
+@pytest.mark.parametrize("freed_before", [0, 6000])
+def test_peak_memory_is_that_of_the_work(freed_before: int) -> None:
+    freed = [bytearray(60_000) for _ in range(freed_before)]
+    kept = freed[-1:]  # above the others in the heap, so that they stay the process's
+    del freed
+
     def run() -> None:
-        for _ in range(3):
-            torch.ones(25_000_000).add(1)  # two of 100 million bytes at once
+        torch.ones(25_000_000).add(1)  # two of 100 million bytes at once
 
     found = measure_peak(run, CPU)
     assert found is not None
     assert 150e6 < found.added < 350e6
     assert found.most == found.before + found.added
+    assert len(kept) <= 1
