@@ -16,7 +16,7 @@ from lisa.errors import DataError
 from lisa.measurement import Measurement, in_turns, seconds
 
 ROUNDS = 5
-_COMMAND = "import sys; from lisa.cli import main; sys.exit(main(sys.argv[1:]))"
+_COMMAND = "from lisa.cli import run; run()"
 _QUESTION = "Segment the mug."
 
 

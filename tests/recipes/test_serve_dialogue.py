@@ -17,7 +17,7 @@ from lisa.masks import decode_rle
 from tests.unit.chat.server.scripted import data_url, shown
 
 DEMO = Path(package.__file__).parent / "nano" / "demo" / "scene.jpg"
-START = "import sys; from lisa.cli import main; sys.exit(main(sys.argv[1:]))"
+START = "from lisa.cli import run; run()"
 KEY = "a-key-of-thirty-two-characters-00"
 
 

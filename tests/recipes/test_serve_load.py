@@ -35,7 +35,7 @@ QUESTIONS = (
     "Where is something to eat?",
 )
 SCENE = Path(__file__).parents[2] / "lisa" / "nano" / "demo" / "scene.jpg"
-START = "import sys; from lisa.cli import main; sys.exit(main(sys.argv[1:]))"
+START = "from lisa.cli import run; run()"
 
 
 def pictures():

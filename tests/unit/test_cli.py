@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -125,3 +127,45 @@ def test_a_reader_that_leaves_gets_no_traceback():
     with subprocess.Popen(command, **pipes) as process:
         process.stdout.close()
         assert process.stderr.read() == b""
+
+
+_ENDING = """
+import atexit, sys
+from lisa import cli
+
+class Kept:
+    def __del__(self):
+        print("taken apart")
+
+def main():
+    atexit.register(print, "registered")
+    sys.modules["kept"] = Kept()
+    print("said")
+    {last}
+
+cli.main = main
+cli.run()
+"""
+
+
+@pytest.mark.parametrize(("last", "code"), [("return 0", 0), ("return 130", 130), ("1 / 0", 1)])
+def test_a_process_ends_at_once_but_completely(last: str, code: int):
+    # Python itself takes apart what is left, and "taken apart" would be printed.
+    source = _ENDING.format(last=last)
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True)
+    assert done.returncode == code
+    assert done.stdout.splitlines() == ["said", "registered"]
+    assert ("ZeroDivisionError" in done.stderr) == (code == 1)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device here")
+def test_an_answer_that_cannot_be_printed_is_an_error():
+    source = _ENDING.format(last="return 0")
+    command = [sys.executable, "-c", source]
+    waiting = {**os.environ, "PYTHONUNBUFFERED": ""}  # what is printed is written at the end
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=waiting)
+    assert done.returncode == cli.EXIT_USER_ERROR
+    assert done.stderr == (
+        "lisa: error: the answer cannot be printed: [Errno 28] No space left on device\n"
+    )

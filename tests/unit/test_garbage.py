@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import gc
-import subprocess
-import sys
 
 import pytest
 
@@ -34,13 +32,3 @@ def test_a_function_runs_without_it_each_time() -> None:
     gc.enable()
     asked = without_collection()(gc.isenabled)
     assert [asked(), gc.isenabled(), asked(), gc.isenabled()] == [False, True, False, True]
-
-
-def test_a_command_ends_without_a_last_search() -> None:
-    # What is registered first is called last.
-    code = (
-        "import atexit, gc; atexit.register(lambda: print(gc.get_freeze_count() > 0));"
-        "from lisa.cli import main; main(['doctor', '--help'])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "True"
