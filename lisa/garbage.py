@@ -8,16 +8,22 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def without_collection() -> Iterator[None]:
+def without_collection(*, for_good: bool = False) -> Iterator[None]:
     """Leave garbage alone in the block.
 
     What importing torch and loading a model makes, a million objects, stays for good: looking
     through it again and again for something to free is an eighth of the time that both take.
+
+    Args:
+        for_good: Leave it alone behind the block, too, where a last search would take as long as
+            half an answer: for what is done once in a process that ends soon.
     """
     was_on = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
+        if for_good:
+            gc.freeze()
         if was_on:
             gc.enable()

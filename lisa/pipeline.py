@@ -22,6 +22,7 @@ from lisa.devices import choose_placement
 from lisa.hub import NANO, resolve
 from lisa.images import ImageSource, open_image
 from lisa.models import EncodedImage, LisaModel, Reading
+from lisa.models.packed_weights import PackedMatrix, PlainMatrix
 from lisa.models.packing import can_pack_weights, pack_large_weights, packing_pays
 from lisa.models.region_prompts import region_prompts
 from lisa.models.teacher_forcing import last_masks
@@ -64,6 +65,7 @@ class LisaPipeline:
         vision_tower: str | Path | None = None,
         quantize: str | None = None,
         pack_weights: bool = True,
+        for_one_answer: bool = False,
     ) -> LisaPipeline:
         """Load a model.
 
@@ -83,6 +85,8 @@ class LisaPipeline:
                 that pays: float32 on x86 CPUs, and bfloat16 on those with instructions for it,
                 where only its matrix products are in bfloat16 if the model is stored in float32.
                 It can then neither learn nor be saved.
+            for_one_answer: Leave those weights where they are, which takes more time for each
+                answer and none for loading.
 
         Raises:
             CheckpointError: If weights cannot be found, read, or do not fit.
@@ -103,7 +107,8 @@ class LisaPipeline:
             quantize=quantize,
         )
         if packs and can_pack_weights(model.backbone, placement.dtype):
-            pack_large_weights(model.backbone, placement.dtype)
+            kind = PlainMatrix if for_one_answer else PackedMatrix
+            pack_large_weights(model.backbone, placement.dtype, kind)
         return cls(model, processor)
 
     @classmethod

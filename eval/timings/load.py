@@ -26,7 +26,7 @@ def measure() -> dict[str, Measurement]:
     Returns:
         Seconds of an empty Python program, `import lisa`, `lisa --help`, and `lisa segment` with
         lisa-nano: once with an empty cache, into which it converts the language model, and then
-        with that cache. "to_mask_packed" and "to_mask_plain" differ in whether weights are packed.
+        with that cache; "to_mask_plain" uses the language model as transformers builds it.
 
     Raises:
         DataError: If a command fails.
@@ -44,7 +44,7 @@ def measure() -> dict[str, Measurement]:
             "python": ["-c", ""],
             "import_lisa": ["-c", "import lisa"],
             "help": ["-c", _COMMAND, "--help"],
-            "to_mask_packed": segment,
+            "to_mask": segment,
             "to_mask_plain": [*segment, "--no-packed-weights"],
         }
         ways = [lambda one=one: seconds(lambda: _run(one, folder)) for one in commands.values()]

@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     paths = find_pictures(args.images)
     folder = None if args.out is None else make_folder(args.out)
     names = output_names(paths)
-    opened = open_segmenter(args)
+    opened = open_segmenter(args, asks=False)
 
     from lisa.relations import SceneGraph
     from lisa.visualize import draw_segments

@@ -57,7 +57,7 @@ def open_relater(args: argparse.Namespace) -> Callable[[Image.Image], Related]:
     predictor = RelationPredictor.from_pretrained(
         args.model, device=args.device, offline=args.offline
     )
-    opened = open_segmenter(args)
+    opened = open_segmenter(args, asks=True)
     _check_fit(predictor, opened, args)
     if args.panoptic is None:
         return partial(_relate_everything, predictor, opened, _namer(opened, args), args)

@@ -68,7 +68,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         "--no-packed-weights",
         dest="pack_weights",
         action="store_false",
-        help="leave weights in their plain order, which is slower on x86 CPUs",
+        help="use the language model as transformers builds it, which is slower on x86 CPUs",
     )
     bits = group.add_mutually_exclusive_group()
     bits.add_argument("--load-in-4bit", action="store_true", help="needs the extra 'quant'")
@@ -97,7 +97,7 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-@without_collection()  # one answer is over before there is anything to collect
+@without_collection(for_good=True)  # one answer is over before there is anything to collect
 def run(args: argparse.Namespace) -> int:
     """Opens the picture, loads the model, asks, and writes the answer."""
     # The cheap checks come first: a wrong path should not cost a minute of loading.
@@ -110,7 +110,9 @@ def run(args: argparse.Namespace) -> int:
 
     from lisa.pipeline import LisaPipeline
 
-    pipeline = LisaPipeline.from_pretrained(args.model, **model_arguments(args))
+    pipeline = LisaPipeline.from_pretrained(
+        args.model, **model_arguments(args), for_one_answer=True
+    )
     options = {} if args.max_new_tokens is None else {"max_new_tokens": args.max_new_tokens}
     prediction = pipeline(image, args.question, **options)
     result = describe(prediction, image, args)

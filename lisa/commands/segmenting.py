@@ -84,8 +84,12 @@ def _positive_seconds(text: str) -> float:
     return seconds
 
 
-def open_segmenter(args: argparse.Namespace) -> OpenSegmenter:
+def open_segmenter(args: argparse.Namespace, *, asks: bool) -> OpenSegmenter:
     """Loads what `add_segmenter_arguments` names.
+
+    Args:
+        args: Of the command.
+        asks: Whether the language model is asked, too, and should be fast.
 
     Raises:
         CheckpointError: Weights cannot be found, read, or do not fit.
@@ -105,6 +109,7 @@ def open_segmenter(args: argparse.Namespace) -> OpenSegmenter:
         dtype=args.dtype,
         revision=args.revision,
         offline=args.offline,
+        pack_weights=asks,
     )
     return OpenSegmenter(pipeline.model.segmenter, pipeline)
 

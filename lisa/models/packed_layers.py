@@ -1,4 +1,4 @@
-"""All layers of a Llama with packed weights, in as few calls as they take.
+"""All layers of a Llama, in as few calls as they take.
 
 For a follow-up's few dozen tokens, or the one token of a decoding step, a CPU spends much of its
 time on what surrounds the matrix products: for each layer some thirty small operations, ten modules
@@ -26,7 +26,7 @@ from transformers.models.llama.modeling_llama import (
     LlamaRMSNorm,
 )
 
-from lisa.models.packed_weights import PackedMatrix, not_to_be_saved
+from lisa.models.packed_weights import MatrixKind, PackedMatrix, not_to_be_saved
 
 
 class PackedLlamaLayers(nn.Module):
@@ -36,15 +36,21 @@ class PackedLlamaLayers(nn.Module):
     nor saved.
     """
 
-    def __init__(self, layers: Iterable[LlamaDecoderLayer], dtype: torch.dtype) -> None:
+    def __init__(
+        self,
+        layers: Iterable[LlamaDecoderLayer],
+        dtype: torch.dtype,
+        kind: MatrixKind = PackedMatrix,
+    ) -> None:
         """Take the place of all layers of a model.
 
         Args:
             layers: That :func:`is_plain_llama_layer` accepts, in their order.
             dtype: Of the matrix products, float32 or bfloat16; all else is float32.
+            kind: Of matrices.
         """
         super().__init__()
-        self._layers = [_Layer(layer, dtype) for layer in layers]
+        self._layers = [_Layer(layer, dtype, kind) for layer in layers]
 
     def forward(
         self,
@@ -85,7 +91,7 @@ class PackedLlamaLayers(nn.Module):
 class _Layer:
     """One of them."""
 
-    def __init__(self, layer: LlamaDecoderLayer, dtype: torch.dtype) -> None:
+    def __init__(self, layer: LlamaDecoderLayer, dtype: torch.dtype, kind: MatrixKind) -> None:
         attention, mlp = cast(Any, layer.self_attn), cast(Any, layer.mlp)
         self._index: int = attention.layer_idx
         self._scaling: float = attention.scaling
@@ -96,14 +102,14 @@ class _Layer:
         self._norm_before, self._norm_between = (
             _Norm(one) for one in (layer.input_layernorm, layer.post_attention_layernorm)
         )
-        self._read = PackedMatrix(
+        self._read = kind(
             [*(_interleaved(one, self._width) for one in turned), attention.v_proj],
             dtype,
             self._norm_before.scale,
         )
-        self._write = PackedMatrix([attention.o_proj], dtype)
-        self._expand = PackedMatrix([mlp.gate_proj, mlp.up_proj], dtype, self._norm_between.scale)
-        self._contract = PackedMatrix([mlp.down_proj], dtype)
+        self._write = kind([attention.o_proj], dtype)
+        self._expand = kind([mlp.gate_proj, mlp.up_proj], dtype, self._norm_between.scale)
+        self._contract = kind([mlp.down_proj], dtype)
 
     def __call__(
         self,

@@ -1,10 +1,11 @@
-"""Weights of the language model in the order in which oneDNN reads them.
+"""Products with the language model's weights by oneDNN, from the order that it reads them in.
 
 A follow-up question is a few dozen tokens, and products of so few rows spend much of their time on
 bringing weights into the order that the kernel wants. Done once, at loading, it costs about half a
-second for lisa-nano. Layers that read the same states become one product. In float32 only the order
-of additions differs; in bfloat16 the operands and the result of each product are rounded, and what
-is between the products is not.
+second for lisa-nano (`PackedMatrix`), which a single answer does not earn back: for that, weights
+stay where they are (`PlainMatrix`), and oneDNN is still faster than what torch takes for float32.
+In float32 only the order of additions differs; in bfloat16 the operands and the result of each
+product are rounded, and what is between the products is not.
 """
 
 from __future__ import annotations
@@ -20,6 +21,35 @@ from lisa.errors import CheckpointError
 
 _TYPICAL_ROWS = 16
 """oneDNN chooses an order for about so many rows, and takes any number of them."""
+
+
+class PlainMatrix:
+    """Weights of one or more linear layers that read the same states, where they are."""
+
+    def __init__(
+        self, layers: Sequence[nn.Linear], dtype: torch.dtype, scale: Tensor | None = None
+    ) -> None:
+        """Take weights on the CPU; nothing is copied that has the number type already.
+
+        Args:
+            layers: With the same number of inputs; at least one.
+            dtype: Of the product, float32 or bfloat16.
+            scale: (in,) by which states are to be multiplied before; None leaves them.
+        """
+        self._dtype, self._scale = dtype, scale
+        self._parts = [
+            tuple(None if one is None else one.detach().to(dtype) for one in (it.weight, it.bias))
+            for it in layers
+        ]
+        self._multiply = torch.ops.mkldnn._linear_pointwise.default
+
+    def __call__(self, states: Tensor) -> Tensor:
+        """Map (..., in) to (..., the sum of out) of the same number type."""
+        scaled = states if self._scale is None else states * self._scale
+        rounded = scaled.to(self._dtype)
+        products = [self._multiply(rounded, *part, "none", [], "") for part in self._parts]
+        product: Tensor = products[0] if len(products) == 1 else torch.cat(products, dim=-1)
+        return product.to(states.dtype)
 
 
 class PackedMatrix:
@@ -51,18 +81,24 @@ class PackedMatrix:
         return product.to(states.dtype)
 
 
+MatrixKind = type[PackedMatrix] | type[PlainMatrix]
+
+
 class PackedProduct:
     """Linear layers that read the same states, as one matrix."""
 
-    def __init__(self, layers: Sequence[nn.Linear], dtype: torch.dtype) -> None:
-        """Pack weights on the CPU.
+    def __init__(
+        self, layers: Sequence[nn.Linear], dtype: torch.dtype, kind: MatrixKind = PackedMatrix
+    ) -> None:
+        """Take weights on the CPU.
 
         Args:
             layers: With the same number of inputs; at least one.
             dtype: Of the product, float32 or bfloat16.
+            kind: Of matrix.
         """
         self._sizes = [layer.out_features for layer in layers]
-        self._matrix = PackedMatrix(layers, dtype)
+        self._matrix = kind(layers, dtype)
         # By thread: what was read last, and the parts of its product that were not taken yet.
         self._waiting: dict[int, tuple[Tensor, dict[int, Tensor]]] = {}
 

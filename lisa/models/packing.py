@@ -13,7 +13,12 @@ from transformers import PreTrainedModel
 from lisa.devices import multiplies_bfloat16
 from lisa.models.backbone import language_dtype
 from lisa.models.packed_layers import PackedLlamaLayers, is_plain_llama_layer
-from lisa.models.packed_weights import PackedLinear, PackedProduct
+from lisa.models.packed_weights import (
+    MatrixKind,
+    PackedLinear,
+    PackedMatrix,
+    PackedProduct,
+)
 
 SMALLEST = 1 << 16
 """Entries of a weight matrix below which there is nothing to gain."""
@@ -47,7 +52,9 @@ def can_pack_weights(backbone: PreTrainedModel, dtype: torch.dtype) -> bool:
     )
 
 
-def pack_large_weights(backbone: PreTrainedModel, dtype: torch.dtype) -> int:
+def pack_large_weights(
+    backbone: PreTrainedModel, dtype: torch.dtype, kind: MatrixKind = PackedMatrix
+) -> int:
     """Pack the language model's large matrices in place; the embedding stays.
 
     The layers of Llama models are packed as a whole, other models linear layer by linear layer.
@@ -56,6 +63,8 @@ def pack_large_weights(backbone: PreTrainedModel, dtype: torch.dtype) -> int:
         backbone: An image-text-to-text model for which packing pays.
         dtype: Of the products. That of the head, which chooses words, is float32 in any case:
             rounded to eight bits, many words would be equally probable.
+        kind: Of matrices: packed for many answers, or plain, which takes no time and no memory, for
+            a single one.
 
     Returns:
         How many linear layers were packed.
@@ -67,13 +76,13 @@ def pack_large_weights(backbone: PreTrainedModel, dtype: torch.dtype) -> int:
         for one in language.modules()
         if any(isinstance(child, nn.ModuleList) for child in one.children())
     ]
-    packed = sum(_pack_layers(owner, dtype) for owner in owners)
+    packed = sum(_pack_layers(owner, dtype, kind) for owner in owners)
     # What remains of the language model; the head is a child of the backbone.
-    packed += sum(_pack_linear(owner, dtype) for owner in language.modules())
-    return packed + _pack_linear(backbone, torch.float32)
+    packed += sum(_pack_linear(owner, dtype, kind) for owner in language.modules())
+    return packed + _pack_linear(backbone, torch.float32, kind)
 
 
-def _pack_layers(owner: nn.Module, dtype: torch.dtype) -> int:
+def _pack_layers(owner: nn.Module, dtype: torch.dtype, kind: MatrixKind) -> int:
     """Pack a child of a module that is a list of Llama layers; return of how many linear layers."""
     packed = 0
     for name, child in owner.named_children():
@@ -81,7 +90,7 @@ def _pack_layers(owner: nn.Module, dtype: torch.dtype) -> int:
             continue
         sizes = [one.weight.numel() for one in child.modules() if isinstance(one, nn.Linear)]
         if sizes and min(sizes) >= SMALLEST:
-            packed_layers = PackedLlamaLayers(cast(Any, _taken_out(child)), dtype)
+            packed_layers = PackedLlamaLayers(cast(Any, _taken_out(child)), dtype, kind)
             setattr(owner, name, nn.ModuleList([packed_layers]))
             packed += len(sizes)
     return packed
@@ -95,7 +104,7 @@ def _taken_out(layers: nn.ModuleList) -> Iterator[nn.Module]:
         del layer
 
 
-def _pack_linear(owner: nn.Module, dtype: torch.dtype) -> int:
+def _pack_linear(owner: nn.Module, dtype: torch.dtype, kind: MatrixKind) -> int:
     """Pack the children of a module that are linear layers; return how many."""
     # Not subclasses of a linear layer: those have weights of their own kind.
     large = {
@@ -108,7 +117,7 @@ def _pack_linear(owner: nn.Module, dtype: torch.dtype) -> int:
     groups += [[name] for name in large if name not in grouped]
     for names in groups:
         layers = [large[name] for name in names]
-        product = PackedProduct(layers, dtype)
+        product = PackedProduct(layers, dtype, kind)
         for place, (name, layer) in enumerate(zip(names, layers, strict=True)):
             setattr(owner, name, PackedLinear(layer, product, place))
     return len(large)

@@ -32,3 +32,15 @@ def test_a_function_runs_without_it_each_time() -> None:
     gc.enable()
     asked = without_collection()(gc.isenabled)
     assert [asked(), gc.isenabled(), asked(), gc.isenabled()] == [False, True, False, True]
+
+
+@pytest.mark.parametrize("for_good", [True, False])
+def test_what_was_made_may_be_left_alone_for_good(for_good: bool) -> None:
+    gc.collect()
+    before = gc.get_freeze_count()
+    with without_collection(for_good=for_good):
+        made = [[] for _ in range(1000)]
+    try:
+        assert (gc.get_freeze_count() >= before + len(made)) == for_good
+    finally:
+        gc.unfreeze()

@@ -119,6 +119,7 @@ def test_options_reach_the_pipeline(picture: Path, tmp_path: Path, pipeline):
         "vision_tower": "clip",
         "quantize": "8bit",
         "pack_weights": False,
+        "for_one_answer": True,
         "question": "cup?",
         "max_new_tokens": 9,
     }
@@ -128,7 +129,7 @@ def test_the_real_pipeline_takes_these_options():
     parser = argparse.ArgumentParser()
     add_model_arguments(parser)
     accepted = inspect.signature(LisaPipeline.from_pretrained).parameters
-    assert set(model_arguments(parser.parse_args([]))) <= set(accepted)
+    assert {*model_arguments(parser.parse_args([])), "for_one_answer"} <= set(accepted)
 
 
 def test_an_older_answer_is_replaced(picture: Path, tmp_path: Path, pipeline):

@@ -14,6 +14,7 @@ from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 from lisa.devices import multiplies_bfloat16
 from lisa.errors import CheckpointError
 from lisa.models.packed_layers import PackedLlamaLayers, is_plain_llama_layer
+from lisa.models.packed_weights import MatrixKind, PackedMatrix, PlainMatrix
 from lisa.models.packing import can_pack_weights
 from tests.tiny import tiny_model
 
@@ -42,9 +43,12 @@ def language_model(key_heads: int = 2, **options: Any) -> LlamaModel:
     return model
 
 
-def packed_model(plain: LlamaModel, dtype: torch.dtype = torch.float32) -> LlamaModel:
+def packed_model(
+    plain: LlamaModel, dtype: torch.dtype = torch.float32, kind: MatrixKind = PackedMatrix
+) -> LlamaModel:
     packed = copy.deepcopy(plain)
-    packed.layers = nn.ModuleList([PackedLlamaLayers(list(packed.layers), dtype)])  # type: ignore[arg-type]
+    layers = PackedLlamaLayers(list(packed.layers), dtype, kind)  # type: ignore[arg-type]
+    packed.layers = nn.ModuleList([layers])
     return packed
 
 
@@ -59,13 +63,14 @@ def read(model: LlamaModel, states: torch.Tensor, **options: Any) -> torch.Tenso
     key_heads=st.sampled_from([1, 2, 6]),
     bias=st.booleans(),
     attention=st.sampled_from(["sdpa", "eager"]),
+    kind=st.sampled_from([PackedMatrix, PlainMatrix]),
 )
 def test_layers_read_a_sequence_in_parts_as_plain_ones_read_it_whole(
-    rows: int, lengths: list[int], key_heads: int, bias: bool, attention: str
+    rows: int, lengths: list[int], key_heads: int, bias: bool, attention: str, kind: MatrixKind
 ) -> None:
     plain = language_model(key_heads, attention_bias=bias, mlp_bias=bias)
     plain.set_attn_implementation(attention)
-    packed = packed_model(plain)
+    packed = packed_model(plain, kind=kind)
     states = torch.randn(rows, sum(lengths), WIDTH)
     cache = DynamicCache(config=packed.config)
     parts = [read(packed, part, past_key_values=cache) for part in states.split(lengths, dim=1)]
@@ -102,11 +107,14 @@ def test_positions_are_those_of_the_model(rope: dict[str, Any]) -> None:
 
 
 @pytest.mark.skipif(not multiplies_bfloat16(), reason="no instructions for bfloat16")
+@pytest.mark.parametrize("kind", [PackedMatrix, PlainMatrix])
 @pytest.mark.parametrize("loaded", [torch.float32, torch.bfloat16])
-def test_products_in_bfloat16_are_as_near_as_its_eight_bits(loaded: torch.dtype) -> None:
+def test_products_in_bfloat16_are_as_near_as_its_eight_bits(
+    loaded: torch.dtype, kind: MatrixKind
+) -> None:
     exact = language_model()
     plain = copy.deepcopy(exact).to(torch.bfloat16)
-    packed = packed_model(copy.deepcopy(exact).to(loaded), torch.bfloat16)
+    packed = packed_model(copy.deepcopy(exact).to(loaded), torch.bfloat16, kind)
     states, mask = torch.randn(2, 9, WIDTH), torch.arange(9) >= torch.tensor([[0], [4]])
     whole = read(exact, states, attention_mask=mask.long())[mask]
     errors = []

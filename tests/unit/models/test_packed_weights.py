@@ -14,7 +14,13 @@ from lisa.devices import multiplies_bfloat16
 from lisa.errors import CheckpointError
 from lisa.models import LisaModel, packed_layers, packing
 from lisa.models.packed_layers import PackedLlamaLayers
-from lisa.models.packed_weights import PackedLinear, PackedProduct
+from lisa.models.packed_weights import (
+    MatrixKind,
+    PackedLinear,
+    PackedMatrix,
+    PackedProduct,
+    PlainMatrix,
+)
 from lisa.models.packing import can_pack_weights, pack_large_weights
 from lisa.pipeline import LisaPipeline
 from tests.tiny import picture, tiny_model, tiny_processor
@@ -23,31 +29,34 @@ pytestmark = pytest.mark.skipif(
     not can_pack_weights(tiny_model().backbone, torch.float32),
     reason="packing pays on x86 CPUs only",
 )
+either_kind = pytest.mark.parametrize("kind", [PackedMatrix, PlainMatrix])
 needs_bfloat16 = pytest.mark.skipif(
     not multiplies_bfloat16(), reason="this processor has no instructions for bfloat16"
 )
 
 
+@either_kind
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("rows", [(1,), (23,), (2, 130), (3, 1, 7)])
-def test_a_layer_computes_the_same(rows: tuple[int, ...], bias: bool) -> None:
+def test_a_layer_computes_the_same(rows: tuple[int, ...], bias: bool, kind: MatrixKind) -> None:
     torch.manual_seed(0)
     linear = nn.Linear(48, 80, bias=bias)
     states = torch.randn(*rows, 48)
     with torch.no_grad():
-        packed = PackedLinear(linear, PackedProduct([linear], torch.float32), 0)
+        packed = PackedLinear(linear, PackedProduct([linear], torch.float32, kind), 0)
         torch.testing.assert_close(packed(states), linear(states))
 
 
+@either_kind
 @needs_bfloat16
 @pytest.mark.parametrize("states", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("stored", [torch.float32, torch.bfloat16])
-def test_products_of_bfloat16_round_what_they_multiply(stored, states) -> None:
+def test_products_of_bfloat16_round_what_they_multiply(stored, states, kind) -> None:
     torch.manual_seed(0)
     linear = nn.Linear(48, 80).to(stored)
     given = torch.randn(23, 48).to(states)
     with torch.no_grad():
-        packed = PackedLinear(linear, PackedProduct([linear], torch.bfloat16), 0)(given)
+        packed = PackedLinear(linear, PackedProduct([linear], torch.bfloat16, kind), 0)(given)
         exact = linear.float()(given.bfloat16().float())
         rounded = linear.bfloat16().float()(given.bfloat16().float())
     assert packed.dtype == states
@@ -57,17 +66,40 @@ def test_products_of_bfloat16_round_what_they_multiply(stored, states) -> None:
     assert torch.equal(packed, packed.bfloat16().to(states))
 
 
-def three_layers() -> tuple[list[nn.Linear], list[PackedLinear]]:
+@either_kind
+@pytest.mark.parametrize("scaled", [True, False])
+def test_a_matrix_joins_what_its_layers_make_of_scaled_states(
+    kind: MatrixKind, scaled: bool
+) -> None:
+    plain, _ = three_layers()
+    states, scale = torch.randn(5, 48), torch.randn(48)
+    with torch.no_grad():
+        found = kind(plain, torch.float32, scale if scaled else None)(states)
+        seen = states * scale if scaled else states
+        torch.testing.assert_close(found, torch.cat([one(seen) for one in plain], dim=-1))
+
+
+def test_a_plain_matrix_copies_no_weights() -> None:
+    linear = nn.Linear(48, 80)
+    matrix = PlainMatrix([linear, linear], torch.float32, torch.ones(48))
+    before = {linear.weight.data_ptr(), linear.bias.data_ptr()}
+    assert {one.data_ptr() for part in matrix._parts for one in part if one is not None} == before
+
+
+def three_layers(
+    kind: MatrixKind = PackedMatrix,
+) -> tuple[list[nn.Linear], list[PackedLinear]]:
     torch.manual_seed(1)
     plain = [nn.Linear(48, size, bias=size > 20) for size in (80, 16, 24)]
-    product = PackedProduct(plain, torch.float32)
+    product = PackedProduct(plain, torch.float32, kind)
     return plain, [PackedLinear(one, product, place) for place, one in enumerate(plain)]
 
 
+@either_kind
 @settings(deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), max_size=20))
-def test_layers_that_share_a_product_may_be_asked_in_any_order(calls) -> None:
-    plain, packed = three_layers()
+@given(calls=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), max_size=20))
+def test_layers_that_share_a_product_may_be_asked_in_any_order(calls, kind: MatrixKind) -> None:
+    plain, packed = three_layers(kind)
     seen = torch.randn(3, 5, 48)
     with torch.no_grad():
         for place, number in calls:
@@ -75,8 +107,9 @@ def test_layers_that_share_a_product_may_be_asked_in_any_order(calls) -> None:
             torch.testing.assert_close(packed[place](states), plain[place](states))
 
 
-def test_a_product_is_computed_once_for_all_its_layers() -> None:
-    plain, packed = three_layers()
+@either_kind
+def test_a_product_is_computed_once_for_all_its_layers(kind: MatrixKind) -> None:
+    plain, packed = three_layers(kind)
     states, work = torch.randn(5, 48), []
     with torch.no_grad():
         work.append(count_work(lambda: [one(states) for one in plain]).flops)
@@ -100,8 +133,9 @@ def test_threads_do_not_get_each_others_parts() -> None:
         list(pool.map(ask, range(4)))
 
 
+@either_kind
 @pytest.mark.parametrize("whole_layers", [True, False])
-def test_a_model_answers_the_same(monkeypatch, whole_layers: bool) -> None:
+def test_a_model_answers_the_same(monkeypatch, whole_layers: bool, kind: MatrixKind) -> None:
     if not whole_layers:
         monkeypatch.setattr(packing, "is_plain_llama_layer", lambda layer: False)
     plain = LisaPipeline(tiny_model(), tiny_processor())
@@ -109,7 +143,7 @@ def test_a_model_answers_the_same(monkeypatch, whole_layers: bool) -> None:
     # There is nothing to gain in a tiny model.
     assert pack_large_weights(packed.model.backbone, torch.float32) == 0
     monkeypatch.setattr(packing, "SMALLEST", 1)
-    layers = pack_large_weights(packed.model.backbone, torch.float32)
+    layers = pack_large_weights(packed.model.backbone, torch.float32, kind)
     kinds = [type(one) for one in packed.model.modules()]
     depth = packed.model.config.backbone.get_text_config().num_hidden_layers
     assert layers == 7 * depth + 1
@@ -169,7 +203,9 @@ def number_types(model: LisaModel) -> tuple[torch.dtype, torch.dtype]:
 
 
 def test_pipelines_pack_unless_told_otherwise(monkeypatch, tmp_path) -> None:
-    assert is_packed(opened(tmp_path, monkeypatch, torch.float32))
+    for for_one_answer, kind in ((False, PackedMatrix), (True, PlainMatrix)):
+        model = opened(tmp_path, monkeypatch, torch.float32, for_one_answer=for_one_answer)
+        assert type(model.backbone.lm_head._product._matrix) is kind
     assert not is_packed(opened(tmp_path, monkeypatch, torch.float32, pack_weights=False))
     assert not is_packed(opened(tmp_path, monkeypatch, torch.float32, dtype="float16"))
 
