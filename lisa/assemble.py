@@ -18,12 +18,13 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_
 
 from lisa.devices import Placement
 from lisa.errors import CheckpointError, ConfigError
+from lisa.hub import read_json
 from lisa.models import LisaConfig, LisaModel
 from lisa.models.backbone import counts_on_grids, image_tokens_from_pixels
 from lisa.models.loading import check_report, readable_weights
 from lisa.processor import LisaProcessor, ProcessorSettings
 from lisa.prompts import OWN_CHAT
-from lisa.released.config import is_released_layout, read_json
+from lisa.released.config import is_released_layout
 from lisa.released.sam import open_sam
 from lisa.tokenization import HubTokenizer
 from lisa.tokens import REJECT_TOKEN, SEG_TOKEN

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from lisa.errors import CheckpointError
 
@@ -53,6 +55,25 @@ def resolve(
             "check the path."
         )
     return _download(name, revision, offline, tuple(wanted), pickled)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Returns the object in a JSON file of a model's folder.
+
+    Raises:
+        CheckpointError: If it cannot be read or holds something else.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} cannot be read ({error}): give the folder of a model, or fetch it again."
+        ) from error
+    if not isinstance(content, dict):
+        raise CheckpointError(
+            f"{path} holds no JSON object: give the folder of a model, or fetch it again."
+        )
+    return content
 
 
 def _download(

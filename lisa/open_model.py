@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import torch
 
 from lisa.base_weights import materialize
 from lisa.devices import Placement
 from lisa.errors import CheckpointError
-from lisa.hub import resolve
+from lisa.hub import read_json, resolve
 from lisa.models import LisaModel
 from lisa.processor import LisaProcessor
 
@@ -43,7 +42,7 @@ def open_model(
         CheckpointError: If weights cannot be found, read, or do not fit.
     """
     folder = resolve(name_or_path, revision, offline)
-    config = _config(folder)
+    config = read_json(folder / "config.json")
     if config.get("model_type") != LisaModel.config_class.model_type:
         from lisa.released import load_released
 
@@ -72,17 +71,3 @@ def open_model(
     )
     model = torch.nn.Module.to(cast(LisaModel, loaded), placement.device)
     return model, LisaProcessor.from_pretrained(folder, template)
-
-
-def _config(folder: Path) -> dict[str, Any]:
-    try:
-        stored = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(
-            f"{folder} has no readable config.json ({error}): give the folder of a model."
-        ) from error
-    if not isinstance(stored, dict):
-        raise CheckpointError(
-            f"{folder / 'config.json'} holds no settings: give the folder of a model."
-        )
-    return stored

@@ -24,12 +24,11 @@ from transformers import (
 
 from lisa.devices import choose_device, choose_dtype
 from lisa.errors import CheckpointError
-from lisa.hub import resolve
+from lisa.hub import read_json, resolve
 from lisa.masks import mask_to_box
 from lisa.models.loading import check_report, readable_weights
 from lisa.relations.graph import SceneGraph
 from lisa.relations.vocabulary import STUFF_CLASSES
-from lisa.released.config import read_json
 from lisa.types import Segment
 
 KNOWN_WEIGHTS = "facebook/mask2former-swin-base-coco-panoptic"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig
 
 from lisa.errors import CheckpointError
+from lisa.hub import read_json
 from lisa.models import LisaConfig
 from lisa.models.segmenters import sam_config_from_state_dict
 from lisa.released.key_map import (
@@ -54,23 +54,6 @@ class PartTypes:
     def of(self, name: str) -> torch.dtype:
         """Returns the number type of a weight, by our name of it."""
         return self.backbone if name.startswith("backbone.") else self.segmenter
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Reads a JSON object.
-
-    Raises:
-        CheckpointError: If the file is missing or damaged.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(
-            f"{path} is missing or no JSON; download the checkpoint again."
-        ) from error
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{path} holds no JSON object; download the checkpoint again.")
-    return content
 
 
 def is_released_layout(folder: str | Path) -> bool:

@@ -13,8 +13,7 @@ from transformers.image_processing_utils import BaseImageProcessor
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from lisa.errors import CheckpointError
-from lisa.hub import resolve
-from lisa.released.config import read_json
+from lisa.hub import read_json, resolve
 from lisa.released.key_map import VISION_TOWER_PREFIX
 from lisa.released.shards import Checkpoint
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from lisa.errors import CheckpointError
-from lisa.hub import resolve
+from lisa.hub import read_json, resolve
 from lisa.released.empty_model import parameters_on_meta, put
 from lisa.released.shards import Checkpoint, TensorInfo
 from lisa.tagging.config import TaggingConfig, TrunkSizes
@@ -112,21 +112,6 @@ def _only_weights(folder: Path) -> Path:
             f"{names}; name the file itself."
         )
     return found[0]
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Reads a JSON file that holds one object.
-
-    Raises:
-        CheckpointError: If it cannot be read or holds something else.
-    """
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path} cannot be read ({error}): fetch it again.") from error
-    if not isinstance(values, dict):
-        raise CheckpointError(f"{path} holds no JSON object: fetch it again.")
-    return values
 
 
 def load_model(

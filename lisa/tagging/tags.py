@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from lisa.errors import CheckpointError, ConfigError
-from lisa.tagging.checkpoint import TaggingFiles, read_json
+from lisa.hub import read_json
+from lisa.tagging.checkpoint import TaggingFiles
 from lisa.tagging.config import Kind
 
 TAGS_FILE = "tags.json"

@@ -157,11 +157,16 @@ def test_from_a_folder(tmp_path, pipeline) -> None:
         LisaPipeline.from_pretrained(tmp_path, device="cpu", quantize="4bit")
 
 
-@pytest.mark.parametrize("content", [None, "{", "[]"])
-def test_a_folder_that_is_no_model(tmp_path, content) -> None:
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [(None, "cannot be read"), ("{", "cannot be read"), ("[]", "holds no JSON object")],
+)
+def test_a_folder_that_is_no_model(tmp_path, content, told) -> None:
     if content is not None:
         (tmp_path / "config.json").write_text(content, encoding="utf-8")
-    with pytest.raises(CheckpointError):
+    with pytest.raises(
+        CheckpointError, match=rf"config\.json {told}.*: give the folder of a model"
+    ):
         LisaPipeline.from_pretrained(tmp_path, device="cpu")
 
 

@@ -207,7 +207,7 @@ def test_no_seg_token_no_projector_no_sizes(copy: Written) -> None:
     assert "not in the layout of the published LISA models" in refusal()
     assert not is_released_layout(copy.folder)
     (copy.folder / "config.json").unlink()
-    assert "is missing or no JSON" in refusal()
+    assert "config.json cannot be read" in refusal()
     assert not is_released_layout(copy.folder)
 
 
