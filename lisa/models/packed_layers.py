@@ -26,7 +26,7 @@ from transformers.models.llama.modeling_llama import (
     LlamaRMSNorm,
 )
 
-from lisa.models.packed_weights import MatrixKind, PackedMatrix, not_to_be_saved
+from lisa.models.packed_weights import PackedMatrix, PlainMatrix, not_to_be_saved
 
 
 class PackedLlamaLayers(nn.Module):
@@ -40,7 +40,7 @@ class PackedLlamaLayers(nn.Module):
         self,
         layers: Iterable[LlamaDecoderLayer],
         dtype: torch.dtype,
-        kind: MatrixKind = PackedMatrix,
+        kind: type[PlainMatrix] = PackedMatrix,
     ) -> None:
         """Take the place of all layers of a model.
 
@@ -91,7 +91,9 @@ class PackedLlamaLayers(nn.Module):
 class _Layer:
     """One of them."""
 
-    def __init__(self, layer: LlamaDecoderLayer, dtype: torch.dtype, kind: MatrixKind) -> None:
+    def __init__(
+        self, layer: LlamaDecoderLayer, dtype: torch.dtype, kind: type[PlainMatrix]
+    ) -> None:
         attention, mlp = cast(Any, layer.self_attn), cast(Any, layer.mlp)
         self._index: int = attention.layer_idx
         self._scaling: float = attention.scaling

@@ -23,24 +23,25 @@ _TYPICAL_ROWS = 16
 """oneDNN chooses an order for about so many rows, and takes any number of them."""
 
 
+_Parts = list[tuple[Tensor, Tensor | None]]
+
+
 class PlainMatrix:
     """Weights of one or more linear layers that read the same states, where they are."""
 
     def __init__(
         self, layers: Sequence[nn.Linear], dtype: torch.dtype, scale: Tensor | None = None
     ) -> None:
-        """Take weights on the CPU; nothing is copied that has the number type already.
+        """Take weights on the CPU.
 
         Args:
             layers: With the same number of inputs; at least one.
             dtype: Of the product, float32 or bfloat16.
             scale: (in,) by which states are to be multiplied before; None leaves them.
         """
-        self._dtype, self._scale = dtype, scale
-        self._parts = [
-            tuple(None if one is None else one.detach().to(dtype) for one in (it.weight, it.bias))
-            for it in layers
-        ]
+        self._dtype = dtype
+        self._parts, self._scale = self._prepare(layers, scale)
+        # Not every torch has it; and looked up once, a call is a little sooner.
         self._multiply = torch.ops.mkldnn._linear_pointwise.default
 
     def __call__(self, states: Tensor) -> Tensor:
@@ -51,44 +52,41 @@ class PlainMatrix:
         product: Tensor = products[0] if len(products) == 1 else torch.cat(products, dim=-1)
         return product.to(states.dtype)
 
+    def _prepare(
+        self, layers: Sequence[nn.Linear], scale: Tensor | None
+    ) -> tuple[_Parts, Tensor | None]:
+        """Return weights and biases, and what still has to be multiplied with states.
 
-class PackedMatrix:
-    """Weights of one or more linear layers that read the same states, in oneDNN's order."""
-
-    def __init__(
-        self, layers: Sequence[nn.Linear], dtype: torch.dtype, scale: Tensor | None = None
-    ) -> None:
-        """Pack weights on the CPU.
-
-        Args:
-            layers: With the same number of inputs; at least one.
-            dtype: Of the product, float32 or bfloat16.
-            scale: (in,) by which states are to be multiplied before; None leaves them.
+        Nothing is copied that has the number type already.
         """
-        self._dtype = dtype
-        weight = _joined([layer.weight.detach() for layer in layers], scale).to(dtype)
-        self._weight = torch.ops.mkldnn._reorder_linear_weight(weight, _TYPICAL_ROWS)
-        # Not every torch has it; and looked up once, a call is a little sooner.
-        self._multiply = torch.ops.mkldnn._linear_pointwise.default
-        self._bias = None
+        biases = [None if one.bias is None else self._typed(one.bias) for one in layers]
+        return list(zip([self._typed(one.weight) for one in layers], biases, strict=True)), scale
+
+    def _typed(self, weight: Tensor) -> Tensor:
+        return weight.detach().to(self._dtype)
+
+
+class PackedMatrix(PlainMatrix):
+    """The same weights as one matrix in oneDNN's order."""
+
+    def _prepare(
+        self, layers: Sequence[nn.Linear], scale: Tensor | None
+    ) -> tuple[_Parts, Tensor | None]:
+        weight = self._typed(_joined([layer.weight.detach() for layer in layers], scale))
+        bias = None
         if any(layer.bias is not None for layer in layers):
-            self._bias = torch.cat([_bias(layer).detach() for layer in layers]).to(dtype)
-
-    def __call__(self, states: Tensor) -> Tensor:
-        """Map (..., in) to (..., the sum of out) of the same number type."""
-        rounded = states.to(self._dtype)
-        product: Tensor = self._multiply(rounded, self._weight, self._bias, "none", [], "")
-        return product.to(states.dtype)
-
-
-MatrixKind = type[PackedMatrix] | type[PlainMatrix]
+            bias = self._typed(torch.cat([_bias(layer) for layer in layers]))
+        return [(torch.ops.mkldnn._reorder_linear_weight(weight, _TYPICAL_ROWS), bias)], None
 
 
 class PackedProduct:
     """Linear layers that read the same states, as one matrix."""
 
     def __init__(
-        self, layers: Sequence[nn.Linear], dtype: torch.dtype, kind: MatrixKind = PackedMatrix
+        self,
+        layers: Sequence[nn.Linear],
+        dtype: torch.dtype,
+        kind: type[PlainMatrix] = PackedMatrix,
     ) -> None:
         """Take weights on the CPU.
 

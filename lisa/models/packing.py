@@ -14,10 +14,10 @@ from lisa.devices import multiplies_bfloat16
 from lisa.models.backbone import language_dtype
 from lisa.models.packed_layers import PackedLlamaLayers, is_plain_llama_layer
 from lisa.models.packed_weights import (
-    MatrixKind,
     PackedLinear,
     PackedMatrix,
     PackedProduct,
+    PlainMatrix,
 )
 
 SMALLEST = 1 << 16
@@ -53,7 +53,7 @@ def can_pack_weights(backbone: PreTrainedModel, dtype: torch.dtype) -> bool:
 
 
 def pack_large_weights(
-    backbone: PreTrainedModel, dtype: torch.dtype, kind: MatrixKind = PackedMatrix
+    backbone: PreTrainedModel, dtype: torch.dtype, kind: type[PlainMatrix] = PackedMatrix
 ) -> int:
     """Pack the language model's large matrices in place; the embedding stays.
 
@@ -82,7 +82,7 @@ def pack_large_weights(
     return packed + _pack_linear(backbone, torch.float32, kind)
 
 
-def _pack_layers(owner: nn.Module, dtype: torch.dtype, kind: MatrixKind) -> int:
+def _pack_layers(owner: nn.Module, dtype: torch.dtype, kind: type[PlainMatrix]) -> int:
     """Pack a child of a module that is a list of Llama layers; return of how many linear layers."""
     packed = 0
     for name, child in owner.named_children():
@@ -104,7 +104,7 @@ def _taken_out(layers: nn.ModuleList) -> Iterator[nn.Module]:
         del layer
 
 
-def _pack_linear(owner: nn.Module, dtype: torch.dtype, kind: MatrixKind) -> int:
+def _pack_linear(owner: nn.Module, dtype: torch.dtype, kind: type[PlainMatrix]) -> int:
     """Pack the children of a module that are linear layers; return how many."""
     # Not subclasses of a linear layer: those have weights of their own kind.
     large = {

@@ -14,7 +14,7 @@ from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 from lisa.devices import multiplies_bfloat16
 from lisa.errors import CheckpointError
 from lisa.models.packed_layers import PackedLlamaLayers, is_plain_llama_layer
-from lisa.models.packed_weights import MatrixKind, PackedMatrix, PlainMatrix
+from lisa.models.packed_weights import PackedMatrix, PlainMatrix
 from lisa.models.packing import can_pack_weights
 from tests.tiny import tiny_model
 
@@ -44,7 +44,7 @@ def language_model(key_heads: int = 2, **options: Any) -> LlamaModel:
 
 
 def packed_model(
-    plain: LlamaModel, dtype: torch.dtype = torch.float32, kind: MatrixKind = PackedMatrix
+    plain: LlamaModel, dtype: torch.dtype = torch.float32, kind: type[PlainMatrix] = PackedMatrix
 ) -> LlamaModel:
     packed = copy.deepcopy(plain)
     layers = PackedLlamaLayers(list(packed.layers), dtype, kind)  # type: ignore[arg-type]
@@ -66,7 +66,12 @@ def read(model: LlamaModel, states: torch.Tensor, **options: Any) -> torch.Tenso
     kind=st.sampled_from([PackedMatrix, PlainMatrix]),
 )
 def test_layers_read_a_sequence_in_parts_as_plain_ones_read_it_whole(
-    rows: int, lengths: list[int], key_heads: int, bias: bool, attention: str, kind: MatrixKind
+    rows: int,
+    lengths: list[int],
+    key_heads: int,
+    bias: bool,
+    attention: str,
+    kind: type[PlainMatrix],
 ) -> None:
     plain = language_model(key_heads, attention_bias=bias, mlp_bias=bias)
     plain.set_attn_implementation(attention)
@@ -110,7 +115,7 @@ def test_positions_are_those_of_the_model(rope: dict[str, Any]) -> None:
 @pytest.mark.parametrize("kind", [PackedMatrix, PlainMatrix])
 @pytest.mark.parametrize("loaded", [torch.float32, torch.bfloat16])
 def test_products_in_bfloat16_are_as_near_as_its_eight_bits(
-    loaded: torch.dtype, kind: MatrixKind
+    loaded: torch.dtype, kind: type[PlainMatrix]
 ) -> None:
     exact = language_model()
     plain = copy.deepcopy(exact).to(torch.bfloat16)

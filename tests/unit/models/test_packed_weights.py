@@ -15,7 +15,6 @@ from lisa.errors import CheckpointError
 from lisa.models import LisaModel, packed_layers, packing
 from lisa.models.packed_layers import PackedLlamaLayers
 from lisa.models.packed_weights import (
-    MatrixKind,
     PackedLinear,
     PackedMatrix,
     PackedProduct,
@@ -38,7 +37,9 @@ needs_bfloat16 = pytest.mark.skipif(
 @either_kind
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("rows", [(1,), (23,), (2, 130), (3, 1, 7)])
-def test_a_layer_computes_the_same(rows: tuple[int, ...], bias: bool, kind: MatrixKind) -> None:
+def test_a_layer_computes_the_same(
+    rows: tuple[int, ...], bias: bool, kind: type[PlainMatrix]
+) -> None:
     torch.manual_seed(0)
     linear = nn.Linear(48, 80, bias=bias)
     states = torch.randn(*rows, 48)
@@ -69,7 +70,7 @@ def test_products_of_bfloat16_round_what_they_multiply(stored, states, kind) -> 
 @either_kind
 @pytest.mark.parametrize("scaled", [True, False])
 def test_a_matrix_joins_what_its_layers_make_of_scaled_states(
-    kind: MatrixKind, scaled: bool
+    kind: type[PlainMatrix], scaled: bool
 ) -> None:
     plain, _ = three_layers()
     states, scale = torch.randn(5, 48), torch.randn(48)
@@ -87,7 +88,7 @@ def test_a_plain_matrix_copies_no_weights() -> None:
 
 
 def three_layers(
-    kind: MatrixKind = PackedMatrix,
+    kind: type[PlainMatrix] = PackedMatrix,
 ) -> tuple[list[nn.Linear], list[PackedLinear]]:
     torch.manual_seed(1)
     plain = [nn.Linear(48, size, bias=size > 20) for size in (80, 16, 24)]
@@ -98,7 +99,9 @@ def three_layers(
 @either_kind
 @settings(deadline=None)
 @given(calls=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), max_size=20))
-def test_layers_that_share_a_product_may_be_asked_in_any_order(calls, kind: MatrixKind) -> None:
+def test_layers_that_share_a_product_may_be_asked_in_any_order(
+    calls, kind: type[PlainMatrix]
+) -> None:
     plain, packed = three_layers(kind)
     seen = torch.randn(3, 5, 48)
     with torch.no_grad():
@@ -108,7 +111,7 @@ def test_layers_that_share_a_product_may_be_asked_in_any_order(calls, kind: Matr
 
 
 @either_kind
-def test_a_product_is_computed_once_for_all_its_layers(kind: MatrixKind) -> None:
+def test_a_product_is_computed_once_for_all_its_layers(kind: type[PlainMatrix]) -> None:
     plain, packed = three_layers(kind)
     states, work = torch.randn(5, 48), []
     with torch.no_grad():
@@ -135,7 +138,7 @@ def test_threads_do_not_get_each_others_parts() -> None:
 
 @either_kind
 @pytest.mark.parametrize("whole_layers", [True, False])
-def test_a_model_answers_the_same(monkeypatch, whole_layers: bool, kind: MatrixKind) -> None:
+def test_a_model_answers_the_same(monkeypatch, whole_layers: bool, kind: type[PlainMatrix]) -> None:
     if not whole_layers:
         monkeypatch.setattr(packing, "is_plain_llama_layer", lambda layer: False)
     plain = LisaPipeline(tiny_model(), tiny_processor())
