@@ -46,14 +46,14 @@ def run() -> NoReturn:
 
 def _all_is_written() -> bool:
     """Writes what was printed and still waits; tells whether that was possible."""
-    try:
-        sys.stderr.flush()
-        sys.stdout.flush()
-    except BrokenPipeError:
-        pass  # the reader (`| head`) has gone, and wants no more
-    except OSError as error:
-        os.write(2, f"lisa: error: the answer cannot be printed: {error}\n".encode())
-        return False
+    for stream in (sys.stderr, sys.stdout):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            pass  # the reader (`| head`) has gone, and wants no more
+        except OSError as error:
+            os.write(2, f"lisa: error: the answer cannot be printed: {error}\n".encode())
+            return False
     return True
 
 

@@ -62,7 +62,6 @@ def measure_all(
     # What only a first answer takes, such as the code of oneDNN's kernels, grows with nothing.
     _turns(pipeline, shown, 1, Reading())
     peaks: dict[str, tuple[Peak | None, float]] = {}
-    # The smallest first: what the process has freed serves what comes later.
     reading = Reading()
     peak = measure_peak(lambda: _turns(pipeline, shown, turns, reading), pipeline.model.device)
     # No part that is read at once is longer than the first question.

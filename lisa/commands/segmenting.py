@@ -109,7 +109,7 @@ def open_segmenter(args: argparse.Namespace, *, asks: bool) -> OpenSegmenter:
         dtype=args.dtype,
         revision=args.revision,
         offline=args.offline,
-        pack_weights=asks,
+        for_one_answer=not asks,
     )
     return OpenSegmenter(pipeline.model.segmenter, pipeline)
 

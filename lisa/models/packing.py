@@ -13,12 +13,7 @@ from transformers import PreTrainedModel
 from lisa.devices import multiplies_bfloat16
 from lisa.models.backbone import language_dtype
 from lisa.models.packed_layers import PackedLlamaLayers, is_plain_llama_layer
-from lisa.models.packed_weights import (
-    PackedLinear,
-    PackedMatrix,
-    PackedProduct,
-    PlainMatrix,
-)
+from lisa.models.packed_weights import PackedLinear, PackedMatrix, PackedProduct, PlainMatrix
 
 SMALLEST = 1 << 16
 """Entries of a weight matrix below which there is nothing to gain."""

