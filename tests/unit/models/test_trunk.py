@@ -31,6 +31,10 @@ def test_states_are_timms_maps_row_by_row() -> None:
         (side * side, channels) for side, channels in zip((32, 16, 8, 4, 2), MAPS, strict=True)
     ]
     torch.testing.assert_close(output.hidden_states[2][1, 8 * 3 + 5], maps[2][1, :, 3, 5])
+    for states, one in zip(output.hidden_states, maps, strict=True):
+        torch.testing.assert_close(states, one.flatten(2).transpose(1, 2))
+        # Convolutions that see channels last are faster and leave them so.
+        assert states.is_contiguous() and not one.flatten(2).transpose(1, 2).is_contiguous()
     assert output.last_hidden_state is output.hidden_states[-1]
 
 
