@@ -1,8 +1,6 @@
 """The LISA model: a backbone that answers, and a segmenter that draws what the answer points at.
 
-Training (`forward`) and use (`generate`) end in the same private `decode_masks`. The parts are held
-side by side: a subclass of the backbone's class would load released weights without their
-`lm_head`.
+Training (`forward`) and use (`generate`) end in the same `decode_masks`.
 """
 
 from __future__ import annotations
@@ -14,6 +12,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from lisa.devices import pictures_at_once
 from lisa.errors import ConfigError
 from lisa.models import generation
 from lisa.models.backbone import (
@@ -130,23 +129,24 @@ class LisaModel(LisaParts):
         return self._encode_frames([image])[0]
 
     def _encode_frames(self, images: Sequence[EncodedImage]) -> list[EncodedImage]:
-        """Do what `encode_for_segmenter` does for many pictures in one pass."""
+        """Do what `encode_for_segmenter` does for many pictures, in as few passes as are sensible.
+
+        On a CPU a picture's features thus do not depend on what it is asked about with.
+        """
         waiting = [i for i, image in enumerate(images) if image.segmenter_features is None]
         ready = list(images)
-        if not waiting:
-            return ready
-        frames = [images[i].sam_pixel_values for i in waiting]
-        if any(frame is None for frame in frames):
-            raise ConfigError(
-                "The picture was encoded without sam_pixel_values, so it has no masks."
-            )
-        pixels = torch.stack(cast(list[Tensor], frames))
-        features = self.segmenter.encode(
-            pixels.to(device=self.segmenter_device, dtype=self.segmenter_dtype)
-        )
-        for place, i in enumerate(waiting):
-            feature = features.select(torch.tensor([place]))
-            ready[i] = replace(images[i], segmenter_features=feature, sam_pixel_values=None)
+        device, step = self.segmenter_device, pictures_at_once(self.segmenter_device)
+        for group in (waiting[first : first + step] for first in range(0, len(waiting), step)):
+            frames = [images[i].sam_pixel_values for i in group]
+            if any(frame is None for frame in frames):
+                raise ConfigError(
+                    "The picture was encoded without sam_pixel_values, so it has no masks."
+                )
+            pixels = torch.stack(cast(list[Tensor], frames))
+            features = self.segmenter.encode(pixels.to(device=device, dtype=self.segmenter_dtype))
+            for place, i in enumerate(group):
+                feature = features.select(torch.tensor([place]))
+                ready[i] = replace(images[i], segmenter_features=feature, sam_pixel_values=None)
         return ready
 
     def ready_images(self, images: Sequence[EncodedImage]) -> list[EncodedImage]:
