@@ -115,7 +115,7 @@ class Trained:
             model.backbone.gradient_checkpointing_enable({"use_reentrant": False})
         learning_mode(model)
         self._batch = random_batch(shape, model.config)
-        autocast = "bf16" if shape.types.backbone == torch.bfloat16 else "no"
+        autocast = "bf16" if shape.sizes.types.backbone == torch.bfloat16 else "no"
         self._model = model
         self._engine = AccelerateEngine(
             wrap(model), learning, self._config.optimizer, autocast, self._config.output

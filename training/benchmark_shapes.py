@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
 from lisa.models import LisaConfig, LisaModel
-from lisa.models.segmenters import PRESETS, SamConfig, SegmenterConfig
+from lisa.models.segmenters import SamConfig
 from lisa.processor import ImageInputs
 from lisa.released.config import PartTypes, image_tokens
 from lisa.released.random_model import (
-    LANGUAGE_7B,
-    VISION_7B,
+    LISA_7B,
+    ModelSizes,
     language_sizes,
     random_model,
-    sized_config,
     vision_sizes,
 )
 from lisa.tokens import IGNORE_INDEX
@@ -30,10 +27,7 @@ class Shape:
     """Sizes of a published LISA, and of the batches that it learns from.
 
     Attributes:
-        language: The sizes in a published `config.json`.
-        vision: Arguments of `CLIPVisionConfig`.
-        segmenter: Configuration of SAM.
-        types: Number types of what does not learn.
+        sizes: With the number types of what does not learn.
         quantize: Bits of the language model, or None.
         gradient_checkpointing: As `training.config.ModelSettings` has it.
         pictures: Pictures of a batch; each is 480 pixels high and 640 wide.
@@ -42,10 +36,7 @@ class Shape:
         answer: Tokens of an answer, which are what is learnt.
     """
 
-    language: Mapping[str, Any]
-    vision: Mapping[str, Any]
-    segmenter: SegmenterConfig
-    types: PartTypes
+    sizes: ModelSizes
     quantize: str | None = None
     gradient_checkpointing: bool = False
     pictures: int = 2
@@ -57,43 +48,34 @@ class Shape:
 # As many image tokens and conversations as LISA-7B has; so small that a step takes a second or two
 # on a laptop.
 CPU = Shape(
-    language=language_sizes(256, 688, 4, 8, 2000),
-    vision=vision_sizes(192, 768, 6, 6),
-    segmenter=SamConfig(
-        embed_dim=192,
-        depth=6,
-        num_heads=6,
-        encoder_mlp_dim=768,
-        global_attn_indexes=(2, 5),
-        image_size=512,
-    ),
-    types=PartTypes(torch.float32, torch.float32),
+    ModelSizes(
+        language=language_sizes(256, 688, 4, 8, 2000),
+        vision=vision_sizes(192, 768, 6, 6),
+        segmenter=SamConfig(
+            embed_dim=192,
+            depth=6,
+            num_heads=6,
+            encoder_mlp_dim=768,
+            global_attn_indexes=(2, 5),
+            image_size=512,
+        ),
+        types=PartTypes(torch.float32, torch.float32),
+    )
 )
-# LISA-7B (Lai et al. 2023) with its language model in 4 bits.
-QLORA_7B = Shape(
-    language=LANGUAGE_7B,
-    vision=VISION_7B,
-    segmenter=PRESETS["sam_vit_h"],
-    types=PartTypes(torch.bfloat16, torch.bfloat16),
-    quantize="4bit",
-    gradient_checkpointing=True,
-)
+QLORA_7B = Shape(LISA_7B, quantize="4bit", gradient_checkpointing=True)
+"""LISA-7B with its language model in 4 bits."""
 
 
-def build_model(shape: Shape, device: torch.device, seed: int = 0) -> LisaModel:
+def build_model(shape: Shape, device: torch.device) -> LisaModel:
     """Build a model with random weights on a device."""
-    return random_model(lisa_config(shape), shape.types, device, shape.quantize, seed)
-
-
-def lisa_config(shape: Shape) -> LisaConfig:
-    """Return the configuration that a published checkpoint of these sizes has."""
-    return sized_config(shape.language, shape.vision, shape.segmenter, shape.types)
+    return random_model(shape.sizes, device, shape.quantize)
 
 
 def random_batch(shape: Shape, config: LisaConfig, seed: int = 0) -> Batch:
     """Make a batch of noise: pictures, questions of different lengths, answers with a `[SEG]`."""
     generator = torch.Generator().manual_seed(seed)
-    size, side = ImageSize(480, 640), shape.segmenter.to_dict()["image_size"]
+    sizes = shape.sizes
+    size, side = ImageSize(480, 640), sizes.segmenter.to_dict()["image_size"]
     resized = ImageSize(round(size.height * side / size.width), side)
     rows = shape.pictures * shape.conversations
     shown = image_tokens(config)
@@ -109,7 +91,7 @@ def random_batch(shape: Shape, config: LisaConfig, seed: int = 0) -> Batch:
         labels[row, end - shape.answer : end] = ids[row, end - shape.answer : end]
         mask[row, :end] = True
     frame = (shape.pictures, 3, side, side)
-    clip = (shape.pictures, 3, shape.vision["image_size"], shape.vision["image_size"])
+    clip = (shape.pictures, 3, sizes.vision["image_size"], sizes.vision["image_size"])
     return Batch(
         keys=tuple(map(str, range(shape.pictures))),
         input_ids=ids,
@@ -117,8 +99,8 @@ def random_batch(shape: Shape, config: LisaConfig, seed: int = 0) -> Batch:
         labels=labels,
         image_index=torch.arange(shape.pictures).repeat_interleave(shape.conversations),
         images=ImageInputs(
-            torch.randn(clip, generator=generator).to(shape.types.backbone),
-            torch.randn(frame, generator=generator).to(shape.types.segmenter),
+            torch.randn(clip, generator=generator).to(sizes.types.backbone),
+            torch.randn(frame, generator=generator).to(sizes.types.segmenter),
             (size,) * shape.pictures,
             (resized,) * shape.pictures,
             {},

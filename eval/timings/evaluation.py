@@ -43,7 +43,8 @@ def measure() -> dict[str, Measurement]:
     nano = LisaPipeline.from_pretrained("lisa-nano", device="cpu", offline=True)
     found = {"nano_cpu": compare(nano)}
     if torch.cuda.is_available():
-        from eval.timings.random_pipelines import LISA_7B, random_pipeline
+        from eval.timings.random_pipelines import random_pipeline
+        from lisa.released.random_model import LISA_7B
 
         found["7b_cuda"] = compare(random_pipeline(torch.device("cuda"), LISA_7B))
     return found

@@ -114,7 +114,7 @@ def reading_bytes(pipeline: LisaPipeline, rows: int, length: int, tokens: int) -
     """
     config: Any = pipeline.model.config.backbone.get_text_config()
     number = pipeline.model.backbone.dtype.itemsize
-    width = config.hidden_size // config.num_attention_heads
+    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     kept = 2 * config.num_key_value_heads * width * number
     # One layer's keys and values are there twice while they grow.
     cache = rows * tokens * kept * (config.num_hidden_layers + 1)

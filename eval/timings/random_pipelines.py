@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -13,16 +12,15 @@ from transformers import CLIPImageProcessorPil, PreTrainedTokenizerFast
 
 from lisa.models import LisaModel
 from lisa.models.packing import can_pack_weights, pack_large_weights
-from lisa.models.segmenters import PRESETS, SegmenterConfig
+from lisa.models.segmenters import PRESETS
 from lisa.pipeline import LisaPipeline
 from lisa.processor import LisaProcessor, ProcessorSettings
 from lisa.released.config import PartTypes, image_tokens
 from lisa.released.random_model import (
-    LANGUAGE_7B,
-    VISION_7B,
+    LISA_7B,
+    ModelSizes,
     language_sizes,
     random_model,
-    sized_config,
     vision_sizes,
 )
 from lisa.tokenization import HubTokenizer
@@ -30,22 +28,8 @@ from lisa.tokens import SEG_TOKEN
 from lisa.transforms import SegmenterTransform
 from lisa.types import Conversation
 
-
-@dataclass(frozen=True)
-class Sizes:
-    """Sizes of a model as `lisa.released.random_model.sized_config` takes them."""
-
-    language: Mapping[str, Any]
-    vision: Mapping[str, Any]
-    segmenter: SegmenterConfig
-    types: PartTypes
-
-
-_HALF = PartTypes(torch.bfloat16, torch.bfloat16)
-
-LISA_7B = Sizes(LANGUAGE_7B, VISION_7B, PRESETS["sam_vit_h"], _HALF)
-LISA_13B = Sizes(language_sizes(5120, 13824, 40, 40, 32004), VISION_7B, PRESETS["sam_vit_h"], _HALF)
-HALF_BILLION = Sizes(
+LISA_13B = replace(LISA_7B, language=language_sizes(5120, 13824, 40, 40, 32004))
+HALF_BILLION = ModelSizes(
     language_sizes(1024, 2816, 32, 16, 32004),
     vision_sizes(768, 3072, 12, 12),
     PRESETS["sam_vit_b"],
@@ -55,7 +39,7 @@ HALF_BILLION = Sizes(
 
 
 def random_pipeline(
-    device: torch.device, sizes: Sizes, packed: bool = True, quantize: str | None = None
+    device: torch.device, sizes: ModelSizes, packed: bool = True, quantize: str | None = None
 ) -> LisaPipeline:
     """Build a pipeline whose every answer begins with `[SEG]`, as a trained one's soon does.
 
@@ -65,8 +49,8 @@ def random_pipeline(
         packed: Whether to pack weights where that pays, as `LisaPipeline.from_pretrained` does.
         quantize: "4bit" or "8bit" for the language model; None for neither.
     """
-    config = sized_config(sizes.language, sizes.vision, sizes.segmenter, sizes.types)
-    model = random_model(config, sizes.types, device, quantize)
+    model = random_model(sizes, device, quantize)
+    config = model.config
     if packed and can_pack_weights(model.backbone, model.dtype):
         pack_large_weights(model.backbone, model.dtype)
     side = sizes.vision["image_size"]

@@ -159,8 +159,9 @@ class _Original:
 
 def _shapes() -> Sequence[tuple[str, int, Callable[[bool], LisaPipeline]]]:
     """Return names of models, for how many rounds each is worth waiting, and how it is built."""
-    from eval.timings.random_pipelines import HALF_BILLION, LISA_7B, LISA_13B, random_pipeline
+    from eval.timings.random_pipelines import HALF_BILLION, LISA_13B, random_pipeline
     from lisa.pipeline import LisaPipeline
+    from lisa.released.random_model import LISA_7B
 
     cpu = torch.device("cpu")
     shapes: list[tuple[str, int, Callable[[bool], LisaPipeline]]] = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 from transformers import CLIPVisionConfig
 
 from lisa.models import LisaConfig, LisaModel
-from lisa.models.segmenters import SegmenterConfig
+from lisa.models.segmenters import PRESETS, SegmenterConfig
 from lisa.released.config import PartTypes, translate
 from lisa.released.empty_model import build_empty
 from lisa.released.loader import fill
@@ -48,54 +49,57 @@ def _transformer_sizes(width: int, inner: int, layers: int, heads: int) -> dict[
     }
 
 
-# LISA-7B (Lai et al. 2023).
-LANGUAGE_7B = language_sizes(4096, 11008, 32, 32, 32004)
-VISION_7B = vision_sizes(1024, 4096, 24, 16)
+@dataclass(frozen=True)
+class ModelSizes:
+    """Sizes of a model in the published layout.
 
-
-def sized_config(
-    language: Mapping[str, Any],
-    vision: Mapping[str, Any],
-    segmenter: SegmenterConfig,
-    types: PartTypes,
-) -> LisaConfig:
-    """Return the configuration that a published checkpoint of these sizes has.
-
-    Args:
+    Attributes:
         language: The sizes in a published `config.json`; the last id is that of `[SEG]`.
         vision: Arguments of `CLIPVisionConfig`.
         segmenter: Configuration of SAM.
         types: Number types.
     """
-    return translate(
-        language,
-        CLIPVisionConfig(**vision),
-        projector="linear",
-        segmenter=segmenter.to_dict(),
-        seg_token_id=language["vocab_size"] - 1,
-        reject_token_id=None,
-        types=types,
-    )
+
+    language: Mapping[str, Any]
+    vision: Mapping[str, Any]
+    segmenter: SegmenterConfig
+    types: PartTypes
+
+    def config(self) -> LisaConfig:
+        """Return the configuration that a published checkpoint of these sizes has."""
+        return translate(
+            self.language,
+            CLIPVisionConfig(**self.vision),
+            projector="linear",
+            segmenter=self.segmenter.to_dict(),
+            seg_token_id=self.language["vocab_size"] - 1,
+            reject_token_id=None,
+            types=self.types,
+        )
+
+
+LISA_7B = ModelSizes(
+    language_sizes(4096, 11008, 32, 32, 32004),
+    vision_sizes(1024, 4096, 24, 16),
+    PRESETS["sam_vit_h"],
+    PartTypes(torch.bfloat16, torch.bfloat16),
+)
+"""Of Lai et al. 2023."""
 
 
 def random_model(
-    config: LisaConfig,
-    types: PartTypes,
-    device: torch.device,
-    quantize: str | None = None,
-    seed: int = 0,
+    sizes: ModelSizes, device: torch.device, quantize: str | None = None, seed: int = 0
 ) -> LisaModel:
     """Build a model on a device, weight by weight: the host never holds it.
 
     Args:
-        config: Its sizes.
-        types: Its number types.
+        sizes: Its sizes and number types.
         device: Where it computes.
         quantize: "4bit" or "8bit" for the language model; None for neither.
         seed: Of the weights.
     """
-    model = build_empty(config, types)
-    fill(model, _random_weights(model, device, seed), types, device, quantize)
+    model = build_empty(sizes.config(), sizes.types)
+    fill(model, _random_weights(model, device, seed), sizes.types, device, quantize)
     return model
 
 

@@ -15,29 +15,30 @@ from eval.speed import BENCHMARK_GROUP
 from lisa.released.config import PartTypes
 from lisa.released.empty_model import build_empty
 from lisa.released.layouts import released_frequencies, released_tensors
-from lisa.released.random_model import language_sizes, vision_sizes
+from lisa.released.random_model import LISA_7B, ModelSizes, language_sizes, vision_sizes
 from tests.encoder_calls import encoder_calls
 from tests.unit.segmenters import tiny_sam
 from training import benchmark
 from training.benchmark import Trained, compare, measure_apart
 from training.benchmark_shapes import (
-    QLORA_7B,
     Shape,
     build_model,
-    lisa_config,
     random_batch,
 )
 from training.original_step import OriginalSums
 from training.step import LossSumsOf
 
 TINY = Shape(
-    language=language_sizes(64, 96, 2, 2, 60),
-    vision=vision_sizes(16, 24, 3, 2, image_size=28),
-    segmenter=tiny_sam.CONFIG,
-    types=PartTypes(torch.float32, torch.float32),
+    ModelSizes(
+        language=language_sizes(64, 96, 2, 2, 60),
+        vision=vision_sizes(16, 24, 3, 2, image_size=28),
+        segmenter=tiny_sam.CONFIG,
+        types=PartTypes(torch.float32, torch.float32),
+    ),
     question=6,
     answer=4,
 )
+HALF = replace(TINY, sizes=replace(TINY.sizes, types=LISA_7B.types))
 CPU_DEVICE = torch.device("cpu")
 NUMBERS = {"samples", "tokens", "peak_memory"}
 
@@ -53,7 +54,8 @@ def test_both_steps_learn_the_same() -> None:
         assert one["bce"] > 0 and one["text"] > 0
 
 
-def test_they_differ_in_what_they_run() -> None:
+def test_they_differ_in_what_they_run(monkeypatch) -> None:
+    monkeypatch.setattr("lisa.models.lisa_model.pictures_at_once", lambda device: 8)  # as on GPUs
     seen = []
     for wrap in (LossSumsOf, OriginalSums):
         model = build_model(TINY, CPU_DEVICE)
@@ -89,7 +91,7 @@ def test_the_larger_shapes_measurement_at_a_tiny_size(quantize: str | None) -> N
     """On the CPU, with all that the 7B shape asks for: 4 bits, bfloat16, checkpointing."""
     if quantize:
         pytest.importorskip("bitsandbytes")
-    shape = replace(TINY, types=QLORA_7B.types, quantize=quantize, gradient_checkpointing=True)
+    shape = replace(HALF, quantize=quantize, gradient_checkpointing=True)
     found = measure_apart(shape, "cpu", 1, 1)
     assert found.keys() == NUMBERS
     assert all(math.isfinite(one.median) and one.median > 0 for one in found.values())
@@ -97,7 +99,7 @@ def test_the_larger_shapes_measurement_at_a_tiny_size(quantize: str | None) -> N
 
 def test_only_the_language_model_is_in_four_bits() -> None:
     bits = pytest.importorskip("bitsandbytes")
-    model = build_model(replace(TINY, types=QLORA_7B.types, quantize="4bit"), CPU_DEVICE)
+    model = build_model(replace(HALF, quantize="4bit"), CPU_DEVICE)
     packed = {name for name, one in model.named_modules() if isinstance(one, bits.nn.Linear4bit)}
     assert len(packed) == 2 * 7
     assert all(".language_model." in name for name in packed)
@@ -107,7 +109,7 @@ def test_only_the_language_model_is_in_four_bits() -> None:
 def test_the_7b_shape_is_lisas() -> None:
     """Its weights in the published layout take as many bytes as the published files."""
     types = PartTypes(torch.bfloat16, torch.float32)
-    model = build_empty(lisa_config(replace(QLORA_7B, types=types)), types)
+    model = build_empty(replace(LISA_7B, types=types).config(), types)
     layout = {**released_tensors(model), **released_frequencies(model)}
     assert len(layout) == 923
     assert sum(one.num_bytes for one in layout.values()) == 16_120_985_792
