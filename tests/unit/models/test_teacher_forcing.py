@@ -31,13 +31,13 @@ def test_it_is_the_mask_of_forward(rule) -> None:
     ids, mask = processor.pad(rows)
     calls = encoder_calls(model.segmenter.image_encoder)
     found, gained = last_masks(model, ids, mask, images, torch.tensor(index))
-    assert calls == [2]
+    assert sum(calls) == 2
     for row, image, one in zip(rows, index, found, strict=True):
         with torch.no_grad():
             alone = model(torch.tensor([row]), images=[gained[image]]).mask_logits[0]
         assert len(alone) == (2 if row is rows[1] else 1)
         torch.testing.assert_close(one, alone[-1], rtol=1e-4, atol=1e-4)
-    assert calls == [2]
+    assert sum(calls) == 2
 
 
 def test_the_pipeline_gives_one_segment_an_answer() -> None:
