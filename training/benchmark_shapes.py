@@ -27,7 +27,7 @@ class Shape:
     """Sizes of a published LISA, and of the batches that it learns from.
 
     Attributes:
-        sizes: With the number types of what does not learn.
+        sizes: Of the model; its number types are those of what does not learn.
         quantize: Bits of the language model, or None.
         gradient_checkpointing: As `training.config.ModelSettings` has it.
         pictures: Pictures of a batch; each is 480 pixels high and 640 wide.
