@@ -46,7 +46,7 @@ class PackedLlamaLayers(nn.Module):
 
         Args:
             layers: That :func:`is_plain_llama_layer` accepts, in their order.
-            dtype: Of the matrix products, float32 or bfloat16; all else is float32.
+            dtype: Of the matrix products, or of their weights; all else is float32.
             kind: Of matrices.
         """
         super().__init__()

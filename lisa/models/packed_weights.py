@@ -1,11 +1,12 @@
-"""Products with the language model's weights by oneDNN, from the order that it reads them in.
+"""Products with the language model's weights by oneDNN or FBGEMM, in the order that they read.
 
 A follow-up question is a few dozen tokens, and products of so few rows spend much of their time on
 bringing weights into the order that the kernel wants. Done once, at loading, it costs about half a
 second for lisa-nano (`PackedMatrix`), which a single answer does not earn back: for that, weights
 stay where they are (`PlainMatrix`), and oneDNN is still faster than what torch takes for float32.
 In float32 only the order of additions differs; in bfloat16 the operands and the result of each
-product are rounded, and what is between the products is not.
+product are rounded, and what is between the products is not. In float16 (`HalfMatrix`) weights are
+rounded, and nothing else.
 """
 
 from __future__ import annotations
@@ -73,10 +74,38 @@ class PackedMatrix(PlainMatrix):
         self, layers: Sequence[nn.Linear], scale: Tensor | None
     ) -> tuple[_Parts, Tensor | None]:
         weight = self._typed(_joined([layer.weight.detach() for layer in layers], scale))
-        bias = None
-        if any(layer.bias is not None for layer in layers):
-            bias = self._typed(torch.cat([_bias(layer) for layer in layers]))
+        bias = _joined_biases(layers)
+        bias = None if bias is None else self._typed(bias)
         return [(torch.ops.mkldnn._reorder_linear_weight(weight, _TYPICAL_ROWS), bias)], None
+
+
+class HalfMatrix(PlainMatrix):
+    """The same weights as one matrix of float16 in FBGEMM's order.
+
+    They come from memory in half the time, which is what products of a few rows wait for, and are
+    multiplied and added up in float32.
+    """
+
+    def __init__(
+        self, layers: Sequence[nn.Linear], dtype: torch.dtype, scale: Tensor | None = None
+    ) -> None:
+        """Take weights as :class:`PlainMatrix` does; `dtype` is float16."""
+        super().__init__(layers, dtype, scale)
+        self._multiply = torch.ops.quantized.linear_dynamic_fp16.default
+
+    def __call__(self, states: Tensor) -> Tensor:
+        """Map (..., in) to (..., the sum of out) of the same number type."""
+        product: Tensor = self._multiply(states.float(), self._parts[0][0])
+        return product.to(states.dtype)
+
+    def _prepare(
+        self, layers: Sequence[nn.Linear], scale: Tensor | None
+    ) -> tuple[_Parts, Tensor | None]:
+        # Rounded once, by FBGEMM, after they were multiplied.
+        weight = _joined([layer.weight.detach().float() for layer in layers], scale)
+        bias = _joined_biases(layers)
+        packed = torch.ops.quantized.linear_prepack_fp16(weight, bias)
+        return [(packed, None)], None
 
 
 class PackedProduct:
@@ -165,5 +194,13 @@ def _joined(weights: Sequence[Tensor], scale: Tensor | None) -> Tensor:
     return joined
 
 
-def _bias(layer: nn.Linear) -> Tensor:
-    return torch.zeros(layer.out_features) if layer.bias is None else layer.bias
+def _joined_biases(layers: Sequence[nn.Linear]) -> Tensor | None:
+    """Return biases behind each other in float32, zeros where one is missing; None if all are."""
+    if all(layer.bias is None for layer in layers):
+        return None
+    return torch.cat(
+        [
+            torch.zeros(one.out_features) if one.bias is None else one.bias.detach().float()
+            for one in layers
+        ]
+    )

@@ -13,7 +13,13 @@ from transformers import PreTrainedModel
 from lisa.devices import multiplies_bfloat16
 from lisa.models.backbone import language_dtype
 from lisa.models.packed_layers import PackedLlamaLayers, is_plain_llama_layer
-from lisa.models.packed_weights import PackedLinear, PackedMatrix, PackedProduct, PlainMatrix
+from lisa.models.packed_weights import (
+    HalfMatrix,
+    PackedLinear,
+    PackedMatrix,
+    PackedProduct,
+    PlainMatrix,
+)
 
 SMALLEST = 1 << 16
 """Entries of a weight matrix below which there is nothing to gain."""
@@ -23,18 +29,26 @@ _READ_THE_SAME = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
 
 
 def packing_pays(device: torch.device, dtype: torch.dtype) -> bool:
-    """Tell whether packing for products of a number type pays: on x86 CPUs, by oneDNN.
+    """Tell whether packing for products of a number type pays: on x86 CPUs, by oneDNN or FBGEMM.
 
     Args:
         device: Where the model computes.
-        dtype: float32, or bfloat16 on processors that have instructions for it.
+        dtype: float32; float16, of weights alone; or bfloat16 on processors that have instructions
+            for it.
     """
     return (
-        (dtype == torch.float32 or (dtype == torch.bfloat16 and multiplies_bfloat16()))
+        (dtype != torch.bfloat16 or multiplies_bfloat16())
+        and (dtype != torch.float16 or _has_half_products())
         and device.type == "cpu"
         and platform.machine().lower() in ("x86_64", "amd64")
         and torch.backends.mkldnn.is_available()
         and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
+    )
+
+
+def _has_half_products() -> bool:
+    return "fbgemm" in torch.backends.quantized.supported_engines and hasattr(
+        torch.ops.quantized, "linear_prepack_fp16"
     )
 
 
@@ -59,7 +73,7 @@ def pack_large_weights(
         dtype: Of the products. That of the head, which chooses words, is float32 in any case:
             rounded to eight bits, many words would be equally probable.
         kind: Of matrices: packed for many answers, or plain, which takes no time and no memory, for
-            a single one.
+            a single one. Weights in float16 are packed in any case.
 
     Returns:
         How many linear layers were packed.
@@ -71,9 +85,10 @@ def pack_large_weights(
         for one in language.modules()
         if any(isinstance(child, nn.ModuleList) for child in one.children())
     ]
-    packed = sum(_pack_layers(owner, dtype, kind) for owner in owners)
+    inner = HalfMatrix if dtype == torch.float16 else kind
+    packed = sum(_pack_layers(owner, dtype, inner) for owner in owners)
     # What remains of the language model; the head is a child of the backbone.
-    packed += sum(_pack_linear(owner, dtype, kind) for owner in language.modules())
+    packed += sum(_pack_linear(owner, dtype, inner) for owner in language.modules())
     return packed + _pack_linear(backbone, torch.float32, kind)
 
 

@@ -1,4 +1,4 @@
-"""bfloat16 and packed weights answer as float32 does: lisa-nano on scenes of the repository."""
+"""Packed weights, float16 and bfloat16 answer as float32 does: lisa-nano on scenes that it has."""
 
 from __future__ import annotations
 
@@ -37,8 +37,13 @@ def overlap(one: np.ndarray, other: np.ndarray) -> float:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
-    [{"dtype": "float32"}, {"dtype": "bfloat16"}, {"segmenter_dtype": "bfloat16"}],
-    ids=["packed", "bfloat16", "segmenter in bfloat16"],
+    [
+        {"dtype": "float32"},
+        {"dtype": "float16"},
+        {"dtype": "bfloat16"},
+        {"segmenter_dtype": "bfloat16"},
+    ],
+    ids=["packed", "weights in float16", "bfloat16", "segmenter in bfloat16"],
 )
 def test_the_same_words_and_masks(expected, options) -> None:
     found = answers(**options)

@@ -14,7 +14,13 @@ from lisa.devices import multiplies_bfloat16
 from lisa.errors import CheckpointError
 from lisa.models import LisaModel, packed_layers, packing
 from lisa.models.packed_layers import PackedLlamaLayers
-from lisa.models.packed_weights import PackedLinear, PackedMatrix, PackedProduct, PlainMatrix
+from lisa.models.packed_weights import (
+    HalfMatrix,
+    PackedLinear,
+    PackedMatrix,
+    PackedProduct,
+    PlainMatrix,
+)
 from lisa.models.packing import can_pack_weights, pack_large_weights
 from lisa.pipeline import LisaPipeline
 from tests.tiny import picture, tiny_model, tiny_processor
@@ -26,6 +32,11 @@ pytestmark = pytest.mark.skipif(
 either_kind = pytest.mark.parametrize("kind", [PackedMatrix, PlainMatrix])
 needs_bfloat16 = pytest.mark.skipif(
     not multiplies_bfloat16(), reason="this processor has no instructions for bfloat16"
+)
+
+needs_half = pytest.mark.skipif(
+    not can_pack_weights(tiny_model().backbone, torch.float16),
+    reason="this torch has no products with weights in float16",
 )
 
 
@@ -60,6 +71,24 @@ def test_products_of_bfloat16_round_what_they_multiply(stored, states, kind) -> 
     torch.testing.assert_close(packed.float(), exact, atol=0.04, rtol=2**-7)
     # Eight bits, and no more of them.
     assert torch.equal(packed, packed.bfloat16().to(states))
+
+
+@needs_half
+@pytest.mark.parametrize("states", [torch.float32, torch.float16])
+@pytest.mark.parametrize("stored", [torch.float32, torch.float16])
+@pytest.mark.parametrize("rows", [(1,), (23,), (2, 130)])
+def test_products_of_float16_round_weights_and_nothing_else(rows, stored, states) -> None:
+    torch.manual_seed(0)
+    plain = [nn.Linear(48, size, bias=size > 20).to(stored) for size in (80, 16)]
+    given, scale = torch.randn(*rows, 48).to(states), torch.randn(48)
+    with torch.no_grad():
+        found = HalfMatrix(plain, torch.float16, scale)(given)
+        wide = [one.float() for one in plain]
+        for one in wide:
+            one.weight.copy_((one.weight * scale).half())
+        expected = torch.cat([one(given.float()) for one in wide], dim=-1)
+    assert found.dtype == states
+    torch.testing.assert_close(found, expected.to(states), atol=1e-5, rtol=1e-3)
 
 
 @either_kind
@@ -205,7 +234,6 @@ def test_pipelines_pack_unless_told_otherwise(monkeypatch, tmp_path) -> None:
         model = opened(tmp_path, monkeypatch, torch.float32, for_one_answer=for_one_answer)
         assert type(model.backbone.lm_head._product._matrix) is kind
     assert not is_packed(opened(tmp_path, monkeypatch, torch.float32, pack_weights=False))
-    assert not is_packed(opened(tmp_path, monkeypatch, torch.float32, dtype="float16"))
 
 
 @needs_bfloat16
@@ -224,6 +252,28 @@ def test_bfloat16_is_that_of_products_where_the_model_is_stored_in_float32(
     plain = opened(tmp_path, monkeypatch, full, dtype="bfloat16", pack_weights=False)
     assert not is_packed(plain)
     assert number_types(plain) == (half, half)
+
+
+@needs_half
+@pytest.mark.parametrize("for_one_answer", [False, True])
+def test_float16_is_that_of_weights_where_the_model_is_stored_in_float32(
+    monkeypatch, tmp_path, for_one_answer
+) -> None:
+    for stored in (torch.float32, torch.float16):
+        options = {"dtype": "float16", "for_one_answer": for_one_answer}
+        model = opened(tmp_path, monkeypatch, stored, **options)
+        assert number_types(model) == (stored, stored)
+        layers = next(one for one in model.modules() if isinstance(one, PackedLlamaLayers))
+        assert type(layers._layers[0]._read) is HalfMatrix
+        # The head chooses words.
+        assert model.backbone.lm_head._product._matrix._dtype == torch.float32
+
+
+def test_a_torch_without_float16_weights_computes_in_it_plainly(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(packing, "_has_half_products", lambda: False)
+    model = opened(tmp_path, monkeypatch, torch.float32, dtype="float16")
+    assert not is_packed(model)
+    assert number_types(model) == (torch.float16, torch.float16)
 
 
 def test_a_processor_without_bfloat16_computes_in_it_plainly(monkeypatch, tmp_path) -> None:
