@@ -52,9 +52,11 @@ class LisaModel(LisaParts):
 
     Attributes:
         lookup_tokens: Most tokens that are guessed and read along in a pass; 0 is one by one.
+        frames_at_once: Of a pass of the segmenter's encoder; None is what suits the device.
     """
 
     lookup_tokens = LOOKUP_TOKENS
+    frames_at_once: int | None = None
 
     # --- Pictures ---------------------------------------------------------------------------------
 
@@ -129,13 +131,11 @@ class LisaModel(LisaParts):
         return self._encode_frames([image])[0]
 
     def _encode_frames(self, images: Sequence[EncodedImage]) -> list[EncodedImage]:
-        """Do what `encode_for_segmenter` does for many pictures, in as few passes as are sensible.
-
-        On a CPU a picture's features thus do not depend on what it is asked about with.
-        """
+        """Do what `encode_for_segmenter` does for many pictures, `frames_at_once` in a pass."""
         waiting = [i for i, image in enumerate(images) if image.segmenter_features is None]
         ready = list(images)
-        device, step = self.segmenter_device, pictures_at_once(self.segmenter_device)
+        # One at a time, as on a CPU, a picture's features do not depend on the others.
+        step = self.frames_at_once or pictures_at_once(self.segmenter_device)
         for group in (waiting[first : first + step] for first in range(0, len(waiting), step)):
             frames = [images[i].sam_pixel_values for i in group]
             if any(frame is None for frame in frames):
@@ -143,7 +143,7 @@ class LisaModel(LisaParts):
                     "The picture was encoded without sam_pixel_values, so it has no masks."
                 )
             pixels = torch.stack(cast(list[Tensor], frames))
-            features = self.segmenter.encode(pixels.to(device=device, dtype=self.segmenter_dtype))
+            features = self.segmenter.encode(pixels.to(self.segmenter_device, self.segmenter_dtype))
             for place, i in enumerate(group):
                 feature = features.select(torch.tensor([place]))
                 ready[i] = replace(images[i], segmenter_features=feature, sam_pixel_values=None)

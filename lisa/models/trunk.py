@@ -34,8 +34,14 @@ class TrunkConfig(PreTrainedConfig):
 
 
 class TrunkModel(PreTrainedModel):
-    """Feature maps of a picture as token sequences."""
+    """Feature maps of a picture as token sequences.
 
+    Attributes:
+        memory_format: Of what convolutions see. Channels last, they are up to a half faster on CPUs
+            (docs/speed.md), and the sequences are views.
+    """
+
+    memory_format = torch.channels_last
     config: TrunkConfig
     config_class = TrunkConfig
     main_input_name = "pixel_values"
@@ -64,9 +70,7 @@ class TrunkModel(PreTrainedModel):
         Returns:
             `hidden_states`: per stage (B, h * w, channels), rows of the map one after the other.
         """
-        # Channels last, convolutions are up to a half faster on CPUs (docs/speed.md), and the
-        # sequences below are views.
-        maps = self.trunk(pixel_values.contiguous(memory_format=torch.channels_last))
+        maps = self.trunk(pixel_values.contiguous(memory_format=self.memory_format))
         states = tuple(one.flatten(2).transpose(1, 2) for one in maps)
         return BaseModelOutput(last_hidden_state=states[-1], hidden_states=states)
 
