@@ -73,14 +73,16 @@ class PackedMatrix(PlainMatrix):
     def _prepare(
         self, layers: Sequence[nn.Linear], scale: Tensor | None
     ) -> tuple[_Parts, Tensor | None]:
-        weight = self._typed(_joined([layer.weight.detach() for layer in layers], scale))
-        bias = _joined_biases(layers)
-        bias = None if bias is None else self._typed(bias)
-        return [(torch.ops.mkldnn._reorder_linear_weight(weight, _TYPICAL_ROWS), bias)], None
+        weight = _joined([layer.weight.detach() for layer in layers], scale)
+        return [self._pack(weight, _joined_biases(layers))], None
+
+    def _pack(self, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        packed = torch.ops.mkldnn._reorder_linear_weight(self._typed(weight), _TYPICAL_ROWS)
+        return packed, None if bias is None else self._typed(bias)
 
 
-class HalfMatrix(PlainMatrix):
-    """The same weights as one matrix of float16 in FBGEMM's order.
+class HalfMatrix(PackedMatrix):
+    """The same weights as one matrix of float16 in FBGEMM's order, with their bias in it.
 
     They come from memory in half the time, which is what products of a few rows wait for, and are
     multiplied and added up in float32.
@@ -98,14 +100,8 @@ class HalfMatrix(PlainMatrix):
         product: Tensor = self._multiply(states.float(), self._parts[0][0])
         return product.to(states.dtype)
 
-    def _prepare(
-        self, layers: Sequence[nn.Linear], scale: Tensor | None
-    ) -> tuple[_Parts, Tensor | None]:
-        # Rounded once, by FBGEMM, after they were multiplied.
-        weight = _joined([layer.weight.detach().float() for layer in layers], scale)
-        bias = _joined_biases(layers)
-        packed = torch.ops.quantized.linear_prepack_fp16(weight, bias)
-        return [(packed, None)], None
+    def _pack(self, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        return torch.ops.quantized.linear_prepack_fp16(weight.float(), bias), None
 
 
 class PackedProduct:

@@ -37,13 +37,20 @@ def packing_pays(device: torch.device, dtype: torch.dtype) -> bool:
             for it.
     """
     return (
-        (dtype != torch.bfloat16 or multiplies_bfloat16())
-        and (dtype != torch.float16 or _has_half_products())
+        _has_products(dtype)
         and device.type == "cpu"
         and platform.machine().lower() in ("x86_64", "amd64")
         and torch.backends.mkldnn.is_available()
         and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
     )
+
+
+def _has_products(dtype: torch.dtype) -> bool:
+    if dtype == torch.bfloat16:
+        return multiplies_bfloat16()
+    if dtype == torch.float16:
+        return _has_half_products()
+    return dtype == torch.float32
 
 
 def _has_half_products() -> bool:

@@ -1,4 +1,4 @@
-"""Packed weights, float16 and bfloat16 answer as float32 does: lisa-nano on scenes that it has."""
+"""Packed weights, float16 and bfloat16 answer as float32 does, on scenes of the repository."""
 
 from __future__ import annotations
 

@@ -33,7 +33,6 @@ either_kind = pytest.mark.parametrize("kind", [PackedMatrix, PlainMatrix])
 needs_bfloat16 = pytest.mark.skipif(
     not multiplies_bfloat16(), reason="this processor has no instructions for bfloat16"
 )
-
 needs_half = pytest.mark.skipif(
     not can_pack_weights(tiny_model().backbone, torch.float16),
     reason="this torch has no products with weights in float16",
@@ -267,6 +266,10 @@ def test_float16_is_that_of_weights_where_the_model_is_stored_in_float32(
         assert type(layers._layers[0]._read) is HalfMatrix
         # The head chooses words.
         assert model.backbone.lm_head._product._matrix._dtype == torch.float32
+
+
+def test_there_are_no_products_of_other_number_types() -> None:
+    assert not can_pack_weights(tiny_model().backbone, torch.float64)
 
 
 def test_a_torch_without_float16_weights_computes_in_it_plainly(monkeypatch, tmp_path) -> None:
