@@ -112,7 +112,7 @@ def choose_dtype(
     Args:
         name: "auto", "float32", "bfloat16", "float16", or one of these as a torch type. "auto" is
             bfloat16 on a GPU that has it, float16 on other GPUs, float32 on a CPU, where half
-            precision costs accuracy and, on most, saves memory but no time.
+            precision takes time at loading that short sessions do not earn back.
         device: The device it is for; None means the CPU.
 
     Raises:

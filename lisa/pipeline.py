@@ -82,10 +82,9 @@ class LisaPipeline:
             quantize: "4bit" or "8bit" for the language model of a published layout; None for
                 neither.
             pack_weights: Whether to bring the language model's weights into a faster order where
-                that pays: float32 and float16 on x86 CPUs, and bfloat16 on those with instructions
-                for it. A model that is stored in float32 is in bfloat16 only in its matrix
-                products then, and in float16 only in their weights. It can neither learn nor be
-                saved.
+                that pays, which is on x86 CPUs. Of a model that is stored in float32 nothing but
+                these weights is in half precision then, whichever was asked for. It can neither
+                learn nor be saved.
             for_one_answer: Leave those weights where they are, which takes more time for each
                 answer and none for loading.
 

@@ -26,7 +26,8 @@ def measure() -> dict[str, Measurement]:
     Returns:
         Seconds of an empty Python program, `import lisa`, `lisa --help`, and `lisa segment` with
         lisa-nano: once with an empty cache, into which it converts the language model, and then
-        with that cache; "to_mask_plain" uses the language model as transformers builds it.
+        with that cache; "to_mask_plain" uses the language model as transformers builds it, and
+        "to_mask_collecting" searches for cyclic garbage as Python does by itself.
 
     Raises:
         DataError: If a command fails.
@@ -39,24 +40,26 @@ def measure() -> dict[str, Measurement]:
             "-c", _COMMAND, "segment", str(picture), _QUESTION, "--out", str(folder / "out"),
             "--offline", "--device", "cpu",
         ]  # fmt: skip
-        first = seconds(lambda: _run(segment, folder))
+        cached = {"LISA_CACHE": name}
+        first = seconds(lambda: _run(segment, cached))
         commands = {
-            "python": ["-c", ""],
-            "import_lisa": ["-c", "import lisa"],
-            "help": ["-c", _COMMAND, "--help"],
-            "to_mask": segment,
-            "to_mask_plain": [*segment, "--no-packed-weights"],
+            "python": (["-c", ""], cached),
+            "import_lisa": (["-c", "import lisa"], cached),
+            "help": (["-c", _COMMAND, "--help"], cached),
+            "to_mask": (segment, cached),
+            "to_mask_plain": ([*segment, "--no-packed-weights"], cached),
+            "to_mask_collecting": (segment, {**cached, "LISA_COLLECT_GARBAGE": "1"}),
         }
-        ways = [lambda one=one: seconds(lambda: _run(one, folder)) for one in commands.values()]
+        ways = [lambda one=one: seconds(lambda: _run(*one)) for one in commands.values()]
         taken = in_turns(ways, ROUNDS)
     found = {name: Measurement.of(one, "s") for name, one in zip(commands, taken, strict=True)}
     return {**found, "to_mask_with_empty_cache": Measurement.of([first], "s")}
 
 
-def _run(arguments: list[str], cache: Path) -> None:
+def _run(arguments: list[str], variables: dict[str, str]) -> None:
     done = subprocess.run(
         [sys.executable, *arguments],
-        env={**os.environ, "LISA_CACHE": str(cache)},
+        env={**os.environ, **variables},
         capture_output=True,
         text=True,
         check=False,

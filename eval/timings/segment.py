@@ -17,7 +17,6 @@ from eval.timings.memory import MIB, added_memory, measure_peak
 from eval.timings.original_way import OriginalWay
 from eval.timings.work import count_work
 from lisa.demo import demo_picture
-from lisa.devices import multiplies_bfloat16
 from lisa.measurement import Measurement, in_turns, seconds
 from lisa.types import Conversation
 
@@ -160,6 +159,7 @@ class _Original:
 def _shapes() -> Sequence[tuple[str, int, Callable[[bool], LisaPipeline]]]:
     """Return names of models, for how many rounds each is worth waiting, and how it is built."""
     from eval.timings.random_pipelines import HALF_BILLION, LISA_13B, random_pipeline
+    from lisa.models.packing import packing_pays
     from lisa.pipeline import LisaPipeline
     from lisa.released.random_model import LISA_7B
 
@@ -175,11 +175,11 @@ def _shapes() -> Sequence[tuple[str, int, Callable[[bool], LisaPipeline]]]:
         # The original's way takes it a minute or more for each turn.
         ("half_billion_cpu", 2, lambda packed: random_pipeline(cpu, HALF_BILLION, packed)),
     ]
-    if multiplies_bfloat16():
-        half = {True: "bfloat16", False: "float32"}
+    if packing_pays(cpu, torch.float16):
+        half = {True: "float16", False: "float32"}
         shapes.append(
             (
-                "nano_bfloat16_cpu",
+                "nano_float16_cpu",
                 ROUNDS,
                 lambda packed: LisaPipeline.from_pretrained(
                     "lisa-nano", device="cpu", dtype=half[packed], offline=True, pack_weights=packed

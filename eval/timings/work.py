@@ -13,6 +13,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
+# Not every torch has them.
+_PACKED_LINEAR: Any = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+_HALF_LINEAR: Any = getattr(torch.ops.quantized, "linear_dynamic_fp16", None)
+
 
 @dataclass(frozen=True)
 class Work:
@@ -34,7 +38,8 @@ def count_work(run: Callable[[], object]) -> Work:
     Args:
         run: What.
     """
-    packed: dict[Any, Any] = {torch.ops.mkldnn._linear_pointwise: _packed_linear_flops}
+    known = [one for one in (_PACKED_LINEAR, _HALF_LINEAR) if one is not None]
+    packed: dict[Any, Any] = dict.fromkeys(known, _packed_linear_flops)
     counter = FlopCounterMode(display=False, custom_mapping=packed)
     moved = _MovedBytes(counter)
     with torch.no_grad(), counter, moved:
@@ -61,11 +66,14 @@ class _MovedBytes(TorchDispatchMode):
         if func.overloadpacket in self._counted:
             tensors = tree_leaves((args, kwargs, result))
             self.total += sum(one.nbytes for one in tensors if isinstance(one, Tensor))
+        if func.overloadpacket == _HALF_LINEAR:
+            # Its weights (out, in) are no tensor.
+            self.total += result.shape[-1] * args[0].shape[-1] * torch.float16.itemsize
         return result
 
 
 def _packed_linear_flops(
-    states: tuple[int, ...], weight: tuple[int, ...], *_: Any, **__: Any
+    states: tuple[int, ...], *_: Any, out_shape: tuple[int, ...], **__: Any
 ) -> int:
     """Count (..., in) times a packed (out, in)."""
-    return 2 * math.prod(states) * weight[0]
+    return 2 * math.prod(states) * out_shape[-1]

@@ -91,7 +91,7 @@ class HalfMatrix(PackedMatrix):
     def __init__(
         self, layers: Sequence[nn.Linear], dtype: torch.dtype, scale: Tensor | None = None
     ) -> None:
-        """Take weights as :class:`PlainMatrix` does; `dtype` is float16."""
+        """Take weights as :class:`PlainMatrix` does; of any `dtype`, they are kept in float16."""
         super().__init__(layers, dtype, scale)
         self._multiply = torch.ops.quantized.linear_dynamic_fp16.default
 

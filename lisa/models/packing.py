@@ -33,8 +33,7 @@ def packing_pays(device: torch.device, dtype: torch.dtype) -> bool:
 
     Args:
         device: Where the model computes.
-        dtype: float32; float16, of weights alone; or bfloat16 on processors that have instructions
-            for it.
+        dtype: float32, float16 or bfloat16.
     """
     return (
         _has_products(dtype)
@@ -46,11 +45,22 @@ def packing_pays(device: torch.device, dtype: torch.dtype) -> bool:
 
 
 def _has_products(dtype: torch.dtype) -> bool:
-    if dtype == torch.bfloat16:
-        return multiplies_bfloat16()
-    if dtype == torch.float16:
+    if dtype == torch.bfloat16 and multiplies_bfloat16():
+        return True
+    if dtype in (torch.float16, torch.bfloat16):
         return _has_half_products()
     return dtype == torch.float32
+
+
+def _rounds_weights_alone(states: torch.dtype, dtype: torch.dtype) -> bool:
+    """Tell whether products with states of one number type take weights in half precision.
+
+    States in float32 would lose more than the weights do if they were rounded as well, for little
+    time (docs/speed.md); states in bfloat16 have nothing left to lose.
+    """
+    if dtype == torch.bfloat16 and multiplies_bfloat16():
+        return states == torch.float32 and _has_half_products()
+    return dtype in (torch.float16, torch.bfloat16)
 
 
 def _has_half_products() -> bool:
@@ -78,9 +88,11 @@ def pack_large_weights(
     Args:
         backbone: An image-text-to-text model for which packing pays.
         dtype: Of the products. That of the head, which chooses words, is float32 in any case:
-            rounded to eight bits, many words would be equally probable.
+            rounded to eight bits, many words would be equally probable. For float16, and for
+            bfloat16 unless the model is in it and the processor has instructions for it, weights
+            alone are rounded, to float16.
         kind: Of matrices: packed for many answers, or plain, which takes no time and no memory, for
-            a single one. Weights in float16 are packed in any case.
+            a single one. Where weights alone are rounded, they are packed in any case.
 
     Returns:
         How many linear layers were packed.
@@ -92,7 +104,7 @@ def pack_large_weights(
         for one in language.modules()
         if any(isinstance(child, nn.ModuleList) for child in one.children())
     ]
-    inner = HalfMatrix if dtype == torch.float16 else kind
+    inner = HalfMatrix if _rounds_weights_alone(language_dtype(backbone), dtype) else kind
     packed = sum(_pack_layers(owner, dtype, inner) for owner in owners)
     # What remains of the language model; the head is a child of the backbone.
     packed += sum(_pack_linear(owner, dtype, inner) for owner in language.modules())

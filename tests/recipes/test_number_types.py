@@ -2,55 +2,27 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
+from eval.nano.number_types import LEAST_IOU, PLAIN, WAYS, answers, mask_ious, worded_questions
 from eval.nano.read_scenes import load_scenes
-from lisa.pipeline import LisaPipeline
-from lisa.types import Prediction
+from eval.results import Answer
 
 PICTURES = 20
-QUESTIONS = 2
-LEAST_IOU = 0.98
+ASKED = worded_questions(load_scenes()[:PICTURES], 2)
 
 
 @pytest.fixture(scope="module")
-def expected() -> list[Prediction]:
-    return answers(dtype="float32", pack_weights=False)
-
-
-def answers(**options) -> list[Prediction]:
-    pipeline = LisaPipeline.from_pretrained("lisa-nano", device="cpu", offline=True, **options)
-    said = []
-    for picture in load_scenes()[:PICTURES]:
-        encoded = pipeline.encode(picture.open())
-        worded = [one.text for one in picture.questions if one.text is not None]
-        said += [pipeline(encoded, text, max_new_tokens=32) for text in worded[:QUESTIONS]]
-    return said
-
-
-def overlap(one: np.ndarray, other: np.ndarray) -> float:
-    union = (one | other).sum()
-    return 1.0 if union == 0 else float((one & other).sum() / union)
+def expected() -> list[Answer]:
+    return answers(ASKED, "cpu", PLAIN)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"dtype": "float32"},
-        {"dtype": "float16"},
-        {"dtype": "bfloat16"},
-        {"segmenter_dtype": "bfloat16"},
-    ],
-    ids=["packed", "weights in float16", "bfloat16", "segmenter in bfloat16"],
-)
-def test_the_same_words_and_masks(expected, options) -> None:
-    found = answers(**options)
+@pytest.mark.parametrize("way", [way for way in WAYS if not way.startswith("all in")])
+def test_the_same_words_and_masks(expected: list[Answer], way: str) -> None:
+    found = answers(ASKED, "cpu", WAYS[way])
     assert [one.text for one in found] == [one.text for one in expected]
     for one, other in zip(found, expected, strict=True):
-        for mine, theirs in zip(one.segments, other.segments, strict=True):
-            if theirs.mask is not None:
-                assert mine.mask is not None
-                assert overlap(mine.mask, theirs.mask) >= LEAST_IOU
+        assert len(one.segments) == len(other.segments)
+        assert all(iou >= LEAST_IOU for iou in mask_ious(one, other))
     assert sum(len(one.segments) for one in expected) >= PICTURES

@@ -44,3 +44,17 @@ def test_what_was_made_may_be_left_alone_for_good(for_good: bool) -> None:
         assert (gc.get_freeze_count() >= before + len(made)) == for_good
     finally:
         gc.unfreeze()
+
+
+@pytest.mark.parametrize(("value", "collects"), [("1", True), ("0", False), ("", False)])
+def test_the_environment_may_ask_for_it_to_be_collected_as_ever(
+    value: str, collects: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gc.enable()
+    monkeypatch.setenv("LISA_COLLECT_GARBAGE", value)
+    before = gc.get_freeze_count()
+    try:
+        assert without_collection(for_good=True)(gc.isenabled)() == collects
+        assert (gc.get_freeze_count() == before) == collects
+    finally:
+        gc.unfreeze()

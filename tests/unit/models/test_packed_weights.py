@@ -235,52 +235,68 @@ def test_pipelines_pack_unless_told_otherwise(monkeypatch, tmp_path) -> None:
     assert not is_packed(opened(tmp_path, monkeypatch, torch.float32, pack_weights=False))
 
 
-@needs_bfloat16
-def test_bfloat16_is_that_of_products_where_the_model_is_stored_in_float32(
-    monkeypatch, tmp_path
-) -> None:
-    half, full = torch.bfloat16, torch.float32
-    for stored, options, expected in (
-        (full, {}, (full, full)),
-        (full, {"segmenter_dtype": "bfloat16"}, (full, half)),
-        (half, {}, (half, half)),
-    ):
-        model = opened(tmp_path, monkeypatch, stored, dtype="bfloat16", **options)
-        assert is_packed(model)
-        assert number_types(model) == expected
-    plain = opened(tmp_path, monkeypatch, full, dtype="bfloat16", pack_weights=False)
-    assert not is_packed(plain)
-    assert number_types(plain) == (half, half)
+def kinds_of_products(model: LisaModel) -> set[type[PlainMatrix]]:
+    layers = next(one for one in model.modules() if isinstance(one, PackedLlamaLayers))
+    return {type(one) for layer in layers._layers for one in (layer._read, layer._contract)}
 
 
 @needs_half
+@pytest.mark.parametrize("has_instructions", [False, True])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 @pytest.mark.parametrize("for_one_answer", [False, True])
-def test_float16_is_that_of_weights_where_the_model_is_stored_in_float32(
-    monkeypatch, tmp_path, for_one_answer
+def test_half_is_that_of_weights_where_the_model_is_stored_in_float32(
+    monkeypatch, tmp_path, for_one_answer: bool, dtype: str, has_instructions: bool
 ) -> None:
-    for stored in (torch.float32, torch.float16):
-        options = {"dtype": "float16", "for_one_answer": for_one_answer}
-        model = opened(tmp_path, monkeypatch, stored, **options)
-        assert number_types(model) == (stored, stored)
-        layers = next(one for one in model.modules() if isinstance(one, PackedLlamaLayers))
-        assert type(layers._layers[0]._read) is HalfMatrix
+    monkeypatch.setattr(packing, "multiplies_bfloat16", lambda: has_instructions)
+    for segmenter, expected in ((None, torch.float32), (dtype, getattr(torch, dtype))):
+        options = {"segmenter_dtype": segmenter, "for_one_answer": for_one_answer}
+        model = opened(tmp_path, monkeypatch, torch.float32, dtype=dtype, **options)
+        assert number_types(model) == (torch.float32, expected)
+        assert kinds_of_products(model) == {HalfMatrix}
         # The head chooses words.
         assert model.backbone.lm_head._product._matrix._dtype == torch.float32
+
+
+@needs_half
+@pytest.mark.parametrize("has_instructions", [False, pytest.param(True, marks=needs_bfloat16)])
+@pytest.mark.parametrize(
+    ("stored", "dtype"),
+    [(torch.float16, "float16"), (torch.bfloat16, "bfloat16"), (torch.float32, "bfloat16")],
+)
+def test_products_are_in_bfloat16_where_states_have_nothing_to_lose(
+    monkeypatch, tmp_path, stored: torch.dtype, dtype: str, has_instructions: bool
+) -> None:
+    monkeypatch.setattr(packing, "multiplies_bfloat16", lambda: has_instructions)
+    model = opened(tmp_path, monkeypatch, stored, dtype=dtype)
+    assert number_types(model) == (stored, stored)
+    rounds_states = has_instructions and stored == torch.bfloat16
+    assert kinds_of_products(model) == {PackedMatrix if rounds_states else HalfMatrix}
+
+
+def test_a_model_in_another_number_type_is_not_packed(monkeypatch, tmp_path) -> None:
+    plain = opened(tmp_path, monkeypatch, torch.float32, dtype="bfloat16", pack_weights=False)
+    assert not is_packed(plain)
+    assert number_types(plain) == (torch.bfloat16, torch.bfloat16)
 
 
 def test_there_are_no_products_of_other_number_types() -> None:
     assert not can_pack_weights(tiny_model().backbone, torch.float64)
 
 
-def test_a_torch_without_float16_weights_computes_in_it_plainly(monkeypatch, tmp_path) -> None:
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_a_torch_without_weights_in_half_computes_in_it_plainly(
+    monkeypatch, tmp_path, dtype: str
+) -> None:
     monkeypatch.setattr(packing, "_has_half_products", lambda: False)
-    model = opened(tmp_path, monkeypatch, torch.float32, dtype="float16")
-    assert not is_packed(model)
-    assert number_types(model) == (torch.float16, torch.float16)
-
-
-def test_a_processor_without_bfloat16_computes_in_it_plainly(monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(packing, "multiplies_bfloat16", lambda: False)
-    model = opened(tmp_path, monkeypatch, torch.float32, dtype="bfloat16")
+    model = opened(tmp_path, monkeypatch, torch.float32, dtype=dtype)
     assert not is_packed(model)
-    assert number_types(model) == (torch.bfloat16, torch.bfloat16)
+    assert number_types(model) == (getattr(torch, dtype), getattr(torch, dtype))
+
+
+@needs_bfloat16
+def test_a_torch_without_weights_in_half_multiplies_in_bfloat16(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(packing, "_has_half_products", lambda: False)
+    model = opened(tmp_path, monkeypatch, torch.float32, dtype="bfloat16")
+    assert number_types(model) == (torch.float32, torch.float32)
+    assert kinds_of_products(model) == {PackedMatrix}

@@ -53,7 +53,9 @@ def test_tag() -> None:
     assert found.median > 0 and found.ratio is not None
 
 
-def test_load_says_what_failed(tmp_path) -> None:
+def test_load_says_what_failed() -> None:
     with pytest.raises(DataError, match=r"timed failed: (.|\n)*ValueError: oh"):
-        load._run(["-c", "raise ValueError('oh')"], tmp_path)
-    load._run(["-c", "import os; assert os.environ['LISA_CACHE']"], tmp_path)
+        load._run(["-c", "raise ValueError('oh')"], {})
+    load._run(
+        ["-c", "import os; assert os.environ['LISA_CACHE'] == 'here'"], {"LISA_CACHE": "here"}
+    )

@@ -12,7 +12,8 @@ from eval.timings import ceiling
 from eval.timings.ceiling import Ceiling, measure_ceiling
 from eval.timings.memory import measure_peak
 from eval.timings.work import count_work
-from lisa.models.packed_weights import PackedLinear, PackedProduct
+from lisa.models.packed_weights import HalfMatrix, PackedLinear, PackedProduct
+from lisa.models.packing import packing_pays
 
 CPU = torch.device("cpu")
 
@@ -45,6 +46,19 @@ def test_packed_weights_are_as_much_work() -> None:
             pytest.skip("this torch has no oneDNN")
         packed = PackedLinear(linear, PackedProduct([linear], torch.float32), 0)
         assert count_work(lambda: packed(states)) == plain
+
+
+@pytest.mark.skipif(
+    not packing_pays(CPU, torch.float16), reason="this torch has no products with such weights"
+)
+def test_weights_in_half_precision_are_as_much_work_and_half_the_bytes() -> None:
+    linear, states = nn.Linear(48, 80, bias=False), torch.randn(2, 9, 48)
+    product = PackedProduct([linear], torch.float16, HalfMatrix)
+    packed = PackedLinear(linear, product, 0)
+    with torch.no_grad():
+        plain, half = count_work(lambda: linear(states)), count_work(lambda: packed(states))
+    assert half.flops == plain.flops == 2 * 2 * 9 * 48 * 80
+    assert half.bytes == plain.bytes - 2 * 48 * 80
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell")
