@@ -13,7 +13,7 @@ def without_collection(*, for_good: bool = False) -> Iterator[None]:
     """Leave garbage alone in the block.
 
     What importing torch and loading a model makes, a million objects, stays for good: looking
-    through it again and again for something to free is an eighth of the time that both take.
+    through it again and again for something to free is a tenth of the time that both take.
     `LISA_COLLECT_GARBAGE=1` in the environment lets Python search as ever, to compare.
 
     Args:

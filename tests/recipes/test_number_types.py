@@ -18,7 +18,7 @@ def expected() -> list[Answer]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("way", [way for way in WAYS if not way.startswith("all in")])
+@pytest.mark.parametrize("way", [way for way in WAYS if way != "all in bfloat16"])
 def test_the_same_words_and_masks(expected: list[Answer], way: str) -> None:
     found = answers(ASKED, "cpu", WAYS[way])
     assert [one.text for one in found] == [one.text for one in expected]
