@@ -117,7 +117,7 @@ class PackedProduct:
 
         Args:
             layers: With the same number of inputs; at least one.
-            dtype: Of the product, float32 or bfloat16.
+            dtype: Of the product, as `kind` takes it.
             kind: Of matrix.
         """
         self._sizes = [layer.out_features for layer in layers]
