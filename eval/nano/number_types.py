@@ -23,7 +23,6 @@ from eval.protocols.generate import Generate
 from eval.questions import Question
 from eval.results import Answer
 from lisa.errors import LisaError
-from lisa.pipeline import LisaPipeline
 
 PLAIN: Mapping[str, Any] = {"dtype": "float32", "pack_weights": False}
 WAYS: Mapping[str, Mapping[str, Any]] = {
@@ -76,6 +75,8 @@ def worded_questions(pictures: Sequence[Picture], most: int) -> list[Asked]:
 
 def answers(asked: Sequence[Asked], device: str, options: Mapping[str, Any]) -> list[Answer]:
     """Load the model in one way and ask it; a picture is encoded once for all its questions."""
+    from lisa.pipeline import LisaPipeline
+
     pipeline = LisaPipeline.from_pretrained("lisa-nano", device=device, **options)
     said: list[Answer] = []
     shown, encoded = None, None

@@ -45,11 +45,7 @@ def packing_pays(device: torch.device, dtype: torch.dtype) -> bool:
 
 
 def _has_products(dtype: torch.dtype) -> bool:
-    if dtype == torch.bfloat16 and multiplies_bfloat16():
-        return True
-    if dtype in (torch.float16, torch.bfloat16):
-        return _has_half_products()
-    return dtype == torch.float32
+    return _multiplies(dtype) or _has_half_weights(dtype)
 
 
 def _rounds_weights_alone(states: torch.dtype, dtype: torch.dtype) -> bool:
@@ -58,9 +54,15 @@ def _rounds_weights_alone(states: torch.dtype, dtype: torch.dtype) -> bool:
     States in float32 would lose more than the weights do if they were rounded as well, for little
     time (docs/speed.md); states in bfloat16 have nothing left to lose.
     """
-    if dtype == torch.bfloat16 and multiplies_bfloat16():
-        return states == torch.float32 and _has_half_products()
-    return dtype in (torch.float16, torch.bfloat16)
+    return _has_half_weights(dtype) and not (states == dtype and _multiplies(dtype))
+
+
+def _multiplies(dtype: torch.dtype) -> bool:
+    return dtype == torch.float32 or (dtype == torch.bfloat16 and multiplies_bfloat16())
+
+
+def _has_half_weights(dtype: torch.dtype) -> bool:
+    return dtype in (torch.float16, torch.bfloat16) and _has_half_products()
 
 
 def _has_half_products() -> bool:

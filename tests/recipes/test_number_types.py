@@ -4,23 +4,35 @@ from __future__ import annotations
 
 import pytest
 
-from eval.nano.number_types import LEAST_IOU, PLAIN, WAYS, answers, mask_ious, worded_questions
+from eval.nano.number_types import (
+    LEAST_IOU,
+    PLAIN,
+    WAYS,
+    Asked,
+    answers,
+    mask_ious,
+    worded_questions,
+)
 from eval.nano.read_scenes import load_scenes
 from eval.results import Answer
 
 PICTURES = 20
-ASKED = worded_questions(load_scenes()[:PICTURES], 2)
 
 
 @pytest.fixture(scope="module")
-def expected() -> list[Answer]:
-    return answers(ASKED, "cpu", PLAIN)
+def asked() -> list[Asked]:
+    return worded_questions(load_scenes()[:PICTURES], 2)
+
+
+@pytest.fixture(scope="module")
+def expected(asked: list[Asked]) -> list[Answer]:
+    return answers(asked, "cpu", PLAIN)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("way", [way for way in WAYS if way != "all in bfloat16"])
-def test_the_same_words_and_masks(expected: list[Answer], way: str) -> None:
-    found = answers(ASKED, "cpu", WAYS[way])
+def test_the_same_words_and_masks(asked: list[Asked], expected: list[Answer], way: str) -> None:
+    found = answers(asked, "cpu", WAYS[way])
     assert [one.text for one in found] == [one.text for one in expected]
     for one, other in zip(found, expected, strict=True):
         assert len(one.segments) == len(other.segments)
